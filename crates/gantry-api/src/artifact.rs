@@ -1,0 +1,45 @@
+//! Artifacts and caches on the wire.
+
+use gantry_core::{ArtifactId, Digest};
+use serde::{Deserialize, Serialize};
+
+/// A kept output of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactInfo {
+    /// Its id.
+    pub artifact: ArtifactId,
+    /// Its name, unique within the run.
+    pub name: String,
+    /// `owner/name` of the repository that made it.
+    pub repository: String,
+    /// Bytes of its files together.
+    pub size: u64,
+    /// Number of files.
+    pub files: u64,
+    /// The blob: a tar compressed with zstd.
+    pub blob: Digest,
+}
+
+/// A cache entry that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheInfo {
+    /// The key under which it was saved.
+    pub key: String,
+    /// Hash over paths and compression, as the toolkit's `version`.
+    pub version: String,
+    /// The blob: a tar compressed with zstd.
+    pub blob: Digest,
+    /// Bytes of the blob.
+    pub size: u64,
+}
+
+/// Query of a cache look-up: the exact `key` first, then prefixes in order, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheQuery {
+    /// Exact key.
+    pub key: String,
+    /// Prefixes.
+    pub restore_keys: Vec<String>,
+    /// Version that must be equal.
+    pub version: String,
+}

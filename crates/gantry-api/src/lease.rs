@@ -1,0 +1,137 @@
+//! A lease: the fenced right to run one attempt, with everything the runner needs for it.
+
+use std::path::PathBuf;
+
+use gantry_core::{AttemptId, Digest, EgressPolicy, JobId, LeaseId, Resources, RunId};
+use gantry_workflow::expr::Value;
+use gantry_workflow::model::{Env, Job, RunDefaults};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::ArtifactInfo;
+
+/// A text that must not be seen: `Debug` shows stars.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Answer of the lease poll.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeaseResponse {
+    /// Zero or more leases.
+    pub leases: Vec<Lease>,
+}
+
+/// The right to run one attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its id, part of every later path.
+    pub lease: LeaseId,
+    /// Fencing epoch; every report carries it, an older one is refused.
+    pub epoch: u64,
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// 1 for the first try.
+    pub number: u32,
+    /// The run.
+    pub run: RunId,
+    /// The job.
+    pub job: JobId,
+    /// What to do.
+    pub spec: JobSpec,
+}
+
+/// What to do, fully resolved but for expressions that need the job's own life.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Unique key of the leg within the run, for instance `test (3.11)`.
+    pub key: String,
+    /// What people see.
+    pub name: String,
+    /// Id of the job in the file.
+    pub job_id: String,
+    /// `owner/name`.
+    pub repository: String,
+    /// Path of the workflow file.
+    pub workflow_path: String,
+    /// The definition: steps, env, defaults, outputs, container, services.
+    pub definition: Job,
+    /// Workflow level `env:`.
+    pub workflow_env: Env,
+    /// Workflow level `defaults.run:`.
+    pub workflow_defaults: RunDefaults,
+    /// `github` context without the fields that the runner knows (workspace, action, paths, …).
+    pub github: Value,
+    /// `inputs` context.
+    pub inputs: Value,
+    /// `vars` context.
+    pub vars: Value,
+    /// `needs` context.
+    pub needs: Value,
+    /// `matrix` context.
+    pub matrix: Value,
+    /// `strategy` context.
+    pub strategy: Value,
+    /// Environment variables from the hub file, below the workflow's own.
+    pub hub_env: IndexMap<String, String>,
+    /// `secrets` context; every value is redacted everywhere.
+    pub secrets: IndexMap<String, Secret>,
+    /// Time that the job may take, in milliseconds.
+    pub timeout_ms: u64,
+    /// The source of the repository at the commit under test.
+    pub source: SourceRef,
+    /// Sources of other registered repositories that checkout may ask for, by `owner/name`.
+    pub repositories: IndexMap<String, SourceRef>,
+    /// Artifacts of upstream repositories' runs, found by download-artifact like the run's own.
+    pub upstream_artifacts: Vec<ArtifactInfo>,
+    /// How it is kept apart.
+    pub sandbox: SandboxPolicy,
+}
+
+/// A source snapshot: a tar (zstd) of the working tree with a `.git` that `git status` understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRef {
+    /// Blob with the tree and a `.git` of depth 1 (no `.git` when the source is not under Git).
+    pub blob: Digest,
+    /// Size of that blob in bytes.
+    pub size: u64,
+    /// Blob with the whole history, for `fetch-depth: 0`, when it was made.
+    pub full: Option<Digest>,
+    /// Commit, 40 hex digits; all zero when not under Git.
+    pub sha: String,
+    /// Ref, for instance `refs/heads/main`.
+    pub git_ref: String,
+    /// Whether the tree differs from the commit.
+    pub dirty: bool,
+}
+
+/// How a job is kept apart: decided by the hub, never by the workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxPolicy {
+    /// `container` or `process`.
+    pub isolation: String,
+    /// `embedded`, `runc`, `crun`, `runsc`.
+    pub runtime: String,
+    /// Image for the job when the workflow names no `container:`; `None` is the host's system directories.
+    pub image: Option<String>,
+    /// Images by the names that the hub file gives them; `container:` and `services:` may use these.
+    #[serde(default)]
+    pub images: IndexMap<String, String>,
+    /// Directories of the machine's tool-chains that the job sees read-only, by name.
+    #[serde(default)]
+    pub tools: IndexMap<String, PathBuf>,
+    /// `runner` or `root`.
+    pub user: String,
+    /// Limits.
+    pub resources: Resources,
+    /// Network rules.
+    pub egress: EgressPolicy,
+    /// Keep the sandbox's directory.
+    pub keep: bool,
+}

@@ -1,0 +1,101 @@
+//! Problem documents (RFC 9457) with stable codes.
+
+use serde::{Deserialize, Serialize};
+
+/// `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{title}{}", detail.as_deref().map(|d| format!(": {d}")).unwrap_or_default())]
+pub struct Problem {
+    /// Stable code with a page in `docs/errors`, for instance `lease/stale-epoch`.
+    pub code: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What is wrong.
+    pub title: String,
+    /// More about this occurrence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub detail: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
+}
+
+/// Media type of a problem document.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+impl Problem {
+    /// A document with its code, status and title.
+    pub fn new(code: &str, status: u16, title: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), status, title: title.into(), detail: None, hint: None }
+    }
+
+    /// The same with more about this occurrence.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The same with the remedy.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Every code that the API answers with; each has a heading in `docs/errors/<area>.md`.
+pub mod code {
+    /// No bearer token, or one that nobody has.
+    pub const AUTH_TOKEN: &str = "auth/token";
+    /// A token that may not do this.
+    pub const AUTH_FORBIDDEN: &str = "auth/forbidden";
+    /// A body, path or query that the protocol does not have.
+    pub const REQUEST_INVALID: &str = "request/invalid";
+    /// A body longer than its limit.
+    pub const REQUEST_TOO_LARGE: &str = "request/too-large";
+    /// No such route.
+    pub const REQUEST_NO_ROUTE: &str = "request/no-route";
+    /// Another major version of the protocol.
+    pub const RUNNER_PROTOCOL: &str = "runner/protocol";
+    /// The lease was released or taken by another attempt.
+    pub const LEASE_STALE_EPOCH: &str = "lease/stale-epoch";
+    /// No such lease.
+    pub const LEASE_UNKNOWN: &str = "lease/unknown";
+    /// Log bytes that would leave a gap.
+    pub const LOG_GAP: &str = "log/gap";
+    /// A log longer than its limit.
+    pub const LOG_TOO_LARGE: &str = "log/too-large";
+    /// An artifact name that is taken.
+    pub const ARTIFACT_EXISTS: &str = "artifact/exists";
+    /// An artifact name that cannot be used.
+    pub const ARTIFACT_NAME: &str = "artifact/name";
+    /// More artifacts than a run may have.
+    pub const ARTIFACT_TOO_MANY: &str = "artifact/too-many";
+    /// A cache key that cannot be used.
+    pub const CACHE_KEY: &str = "cache/key";
+    /// No such blob, or one that the lease may not read.
+    pub const BLOB_UNKNOWN: &str = "blob/unknown";
+    /// The hub itself failed.
+    pub const HUB_INTERNAL: &str = "hub/internal";
+
+    /// All of them.
+    pub const ALL: &[&str] = &[
+        AUTH_TOKEN,
+        AUTH_FORBIDDEN,
+        REQUEST_INVALID,
+        REQUEST_TOO_LARGE,
+        REQUEST_NO_ROUTE,
+        RUNNER_PROTOCOL,
+        LEASE_STALE_EPOCH,
+        LEASE_UNKNOWN,
+        LOG_GAP,
+        LOG_TOO_LARGE,
+        ARTIFACT_EXISTS,
+        ARTIFACT_NAME,
+        ARTIFACT_TOO_MANY,
+        CACHE_KEY,
+        BLOB_UNKNOWN,
+        HUB_INTERNAL,
+    ];
+}

@@ -1,0 +1,45 @@
+//! Registration of runners.
+
+use gantry_core::{LeaseId, Resources, RunnerId};
+use serde::{Deserialize, Serialize};
+
+/// Body of `POST /api/v1/runners`, authenticated by the hub's registration token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterRequest {
+    /// Name for people.
+    pub name: String,
+    /// Protocol version, [`crate::route::PROTOCOL`].
+    pub protocol: u32,
+    /// Labels it serves.
+    pub labels: Vec<String>,
+    /// Jobs at the same time.
+    pub slots: u32,
+    /// What the machine has.
+    pub capacity: Resources,
+    /// What the runner can do, as `gantry doctor` found it, for instance `isolation=container`.
+    pub features: Vec<String>,
+}
+
+/// Answer: who it is and the credential for everything that follows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RegisterResponse {
+    /// Its id.
+    pub runner: RunnerId,
+    /// Bearer token, shown once.
+    pub token: String,
+}
+
+/// Body of `POST /api/v1/runners/{runner}/leases`: a long poll; answers at once when something is placed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRequest {
+    /// Free slots.
+    pub slots: u32,
+    /// Free resources.
+    pub free: Resources,
+    /// Leases that the runner knows to be its own and has not completed. One that it was given and
+    /// does not name was lost with an answer on the way, and is given again.
+    #[serde(default)]
+    pub held: Vec<LeaseId>,
+    /// How long the hub may hold the request, in milliseconds.
+    pub wait_ms: u64,
+}

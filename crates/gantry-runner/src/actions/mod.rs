@@ -1,0 +1,278 @@
+//! `uses:` steps: the runner's own actions, local ones, and an honest no to all others.
+//!
+//! Not in here: what each action does (its module).
+
+mod artifact;
+mod cache;
+mod checkout;
+mod inputs;
+mod local;
+mod setup;
+mod version;
+
+use gantry_core::Verdict;
+use gantry_observe::log::LineKind;
+use gantry_workflow::expr::{self, Status};
+use gantry_workflow::model::Template;
+use indexmap::IndexMap;
+
+use crate::attempt::{Attempt, Frame, broken};
+use crate::contexts::Vars;
+use crate::exec::{Ended, Until};
+use crate::failure::Failure;
+use crate::step::{Given, StepCx, StepEnd, timed_out};
+
+pub use cache::SavePlan;
+pub use inputs::Inputs;
+pub use local::NodeRun;
+
+/// What an action wants done after all steps.
+#[derive(Debug, Clone)]
+pub struct Post {
+    /// What people see.
+    pub name: String,
+    /// Its condition.
+    pub condition: String,
+    /// Variables of the step that asked for it.
+    pub env: Vars,
+    /// `file:line` of that step.
+    pub place: String,
+    /// What to do.
+    pub work: PostWork,
+}
+
+/// What a post step does.
+#[derive(Debug, Clone)]
+pub enum PostWork {
+    /// Saves a cache.
+    SaveCache(SavePlan),
+    /// Runs the post script of a JavaScript action.
+    Node(NodeRun),
+}
+
+/// What `uses:` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uses {
+    /// `./path`.
+    Local(String),
+    /// `docker://image`.
+    Docker(String),
+    /// `owner/name[/path]@ref`.
+    Remote {
+        /// `owner/name`, lower case.
+        repository: String,
+        /// Below the repository's root, may be empty.
+        path: String,
+        /// What follows `@`.
+        reference: String,
+    },
+}
+
+impl std::str::FromStr for Uses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(image) = text.strip_prefix("docker://") {
+            return Ok(Self::Docker(image.to_owned()));
+        }
+        if text.starts_with("./") || text.starts_with(".\\") || text == "." {
+            return Ok(Self::Local(text.replace('\\', "/")));
+        }
+        let bad = || {
+            format!(
+                "`{text}` is not an action; write `owner/name@ref`, `./path` or `docker://image`"
+            )
+        };
+        let (name, reference) = text.rsplit_once('@').ok_or_else(bad)?;
+        let mut parts = name.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(owner), Some(repo), path) if !owner.is_empty() && !repo.is_empty() => {
+                Ok(Self::Remote {
+                    repository: format!("{owner}/{repo}").to_lowercase(),
+                    path: path.unwrap_or_default().to_owned(),
+                    reference: reference.to_owned(),
+                })
+            }
+            _ => Err(bad()),
+        }
+    }
+}
+
+/// Actions that the runner does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Native {
+    Checkout,
+    Cache,
+    CacheRestore,
+    CacheSave,
+    UploadArtifact,
+    DownloadArtifact,
+    Setup(setup::Tool),
+}
+
+impl Native {
+    fn find(repository: &str, path: &str) -> Option<Self> {
+        Some(match (repository, path) {
+            ("actions/checkout", "") => Self::Checkout,
+            ("actions/cache", "") => Self::Cache,
+            ("actions/cache", "restore") => Self::CacheRestore,
+            ("actions/cache", "save") => Self::CacheSave,
+            ("actions/upload-artifact", "") => Self::UploadArtifact,
+            ("actions/download-artifact", "") => Self::DownloadArtifact,
+            (repository, "") => Self::Setup(setup::Tool::of_action(repository)?),
+            _ => return None,
+        })
+    }
+}
+
+impl Attempt<'_> {
+    /// Runs a `uses:` step.
+    pub(crate) async fn run_action(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        uses: &Template,
+        with: &IndexMap<String, Template>,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        let text = self.text(frame, cx.env, "uses", uses).await?;
+        let uses: Uses = text.parse().map_err(|e: String| broken(frame, "uses", uses.span, &e))?;
+        let with = self.texts(frame, cx.env, "with", with).await?;
+        let log = self.facts.log;
+        log.line(Some(self.step), LineKind::Group, &format!("Run {text}"));
+        self.show_map("with:", &with);
+        self.show_env(frame, cx.env);
+        log.line(Some(self.step), LineKind::EndGroup, "");
+        match uses {
+            Uses::Local(path) => {
+                let dir = self.facts.paths.resolve(&path);
+                self.run_local(frame, cx, &dir, (String::new(), String::new()), with, given).await
+            }
+            Uses::Docker(image) => Err(unsupported(
+                cx,
+                &format!("docker://{image}"),
+                "steps in an image of their own are not supported; use `container:` of the job",
+            )),
+            Uses::Remote { repository, path, reference } => {
+                if let Some(native) = Native::find(&repository, &path) {
+                    let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
+                    let stop = self.facts.stop;
+                    let inputs = Inputs::new(with);
+                    let work = self.run_native(native, cx, &inputs, &reference, given);
+                    return tokio::select! {
+                        done = work => done.map_err(|f| f.during(&format!("step `{}` ({})", cx.name, cx.place))),
+                        ended = until.reached() => Err(match (ended, stop.why()) {
+                            (Ended::Stopped, Some(why)) => Failure(why.verdict()),
+                            _ => timed_out(cx),
+                        }),
+                    };
+                }
+                let name = (repository, reference);
+                self.run_registered(frame, cx, name, &path, with, given).await
+            }
+        }
+    }
+
+    async fn run_native(
+        &mut self,
+        native: Native,
+        cx: StepCx<'_>,
+        inputs: &Inputs,
+        reference: &str,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        let before = self.sandbox.usage().await?;
+        match native {
+            Native::Checkout => self.checkout(inputs, given).await,
+            Native::Cache => self.cache(cx, inputs, given).await,
+            Native::CacheRestore => self.cache_restore(inputs, given).await.map(drop),
+            Native::CacheSave => self.cache_save_now(inputs).await,
+            Native::UploadArtifact => self.upload_artifact(inputs, given).await,
+            Native::DownloadArtifact => self.download_artifact(inputs, given).await,
+            Native::Setup(tool) => self.setup_tool(tool, inputs, reference, given).await,
+        }?;
+        given.usage = self.sandbox.usage().await?.since(&before);
+        Ok(())
+    }
+
+    /// Runs one post step; `None` when its condition does not hold.
+    pub(crate) async fn run_post(&mut self, frame: &mut Frame, post: Post) -> Option<StepEnd> {
+        let mut given = Given::default();
+        let condition = post.condition.clone();
+        let holds = self.eval(frame, &post.env, |cx| expr::condition(Some(&condition), cx)).await;
+        let done = match holds {
+            Ok(false) => return None,
+            Ok(true) => self.do_post(frame, &post, &mut given).await,
+            Err(error) => Err(Failure::user(format!("`post-if` cannot be evaluated: {error}"))),
+        };
+        let outcome = match done {
+            Ok(()) => Verdict::success(),
+            Err(Failure(verdict)) => verdict,
+        };
+        if !outcome.is_success() {
+            self.show_failure(&outcome);
+            if frame.status == Status::Success {
+                frame.status = Status::Failure;
+            }
+            frame.failure.get_or_insert_with(|| outcome.clone());
+            self.job_status = frame.status;
+        }
+        Some(StepEnd { conclusion: outcome.clone(), outcome, usage: given.usage })
+    }
+
+    async fn do_post(
+        &mut self,
+        frame: &mut Frame,
+        post: &Post,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        match &post.work {
+            PostWork::SaveCache(plan) => self.cache_save(plan).await,
+            PostWork::Node(run) => {
+                let cx = StepCx {
+                    name: &post.name,
+                    action_name: &run.action_name,
+                    place: &post.place,
+                    env: &post.env,
+                    deadline: None,
+                };
+                self.run_node(frame, cx, run, given).await.map(drop)
+            }
+        }
+    }
+
+    /// A line of the runner's own in the log of the running step.
+    pub(crate) fn say(&self, text: &str) {
+        self.facts.log.line(Some(self.step), LineKind::Out, text);
+    }
+
+    /// A warning in the log of the running step.
+    pub(crate) fn warn(&self, text: &str) {
+        self.facts.log.line(Some(self.step), LineKind::Warning, text);
+    }
+}
+
+/// The failure of something that is not supported: named, with what to do instead.
+pub(crate) fn unsupported(cx: StepCx<'_>, what: &str, remedy: &str) -> Failure {
+    Failure::policy(format!("step `{}` uses `{what}`: {remedy} ({})", cx.name, cx.place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uses_has_three_forms() {
+        assert_eq!("./a/b".parse(), Ok(Uses::Local("./a/b".to_owned())));
+        assert_eq!("docker://a:1".parse(), Ok(Uses::Docker("a:1".to_owned())));
+        let remote = Uses::Remote {
+            repository: "actions/cache".to_owned(),
+            path: "restore".to_owned(),
+            reference: "v4".to_owned(),
+        };
+        assert_eq!("Actions/cache/restore@v4".parse(), Ok(remote));
+        for bad in ["checkout", "actions/checkout", "@v1", "/x@v1", "a/@v1"] {
+            assert!(bad.parse::<Uses>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! One attempt from its lease to its report: set-up, steps, post steps, end.
+//!
+//! Not in here: what steps do (see [`crate::step`]) and where leases come from (see [`crate::agent`]).
+
+mod finish;
+mod prepare;
+mod steps;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gantry_api::lease::Lease;
+use gantry_api::problem::code::LOG_GAP;
+use gantry_api::report::{CompleteRequest, MachineInfo};
+use gantry_core::{Timestamp, Usage, Verdict};
+use gantry_observe::redact::Redactor;
+use indexmap::IndexMap;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Facts;
+use crate::board::{self, Board};
+use crate::failure::Failure;
+use crate::link::{HubLink, LinkError};
+use crate::log::{JobLog, now, ship};
+use crate::stop::{CANCEL_GRACE_MS, Stop, Why};
+
+pub use prepare::sandbox_paths;
+
+/// Longest pause between two tries to report the end, in milliseconds.
+const MAX_PAUSE_MS: u64 = 5_000;
+/// Most times that the log is sent again because the hub lacks bytes of it.
+const MAX_AGAIN: u32 = 5;
+
+/// The machine and the directories that attempts run on.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Name of the runner.
+    pub name: String,
+    /// State directory of the sandbox manager; spool files lie there too.
+    pub state_dir: PathBuf,
+    /// `PATH` for plain processes (isolation `process`), where there is no image.
+    pub process_path: String,
+}
+
+/// What an attempt leaves behind.
+#[derive(Debug)]
+struct Result {
+    verdict: Verdict,
+    outputs: IndexMap<String, String>,
+    usage: Usage,
+    rest: finish::Rest,
+}
+
+/// Runs one attempt and reports its end. Returns how it ended.
+///
+/// Reporting is tried again until the hub takes it or the lease is lost.
+pub async fn run(lease: Lease, host: &Host, link: &dyn HubLink, stop: &Stop) -> Verdict {
+    let started_at = now();
+    let redactor = Redactor::with(lease.spec.secrets.values().map(|s| s.0.as_str()));
+    let log = match JobLog::create(&host.state_dir, redactor) {
+        Ok(log) => log,
+        Err(error) => {
+            let dir = host.state_dir.display();
+            let verdict = Failure::infra(format!("no log file can be made in `{dir}`: {error}")).0;
+            let request = request(&lease, host, started_at, failed(verdict), &Board::default(), 0);
+            return complete(link, request, stop, None).await;
+        }
+    };
+    let board = Board::default();
+    let done = CancellationToken::new();
+    let hub_user = prepare::user_of_hub(&lease.spec);
+    let paths = sandbox_paths(&lease.spec, host, &lease, hub_user);
+    let facts = Facts {
+        lease: &lease,
+        runner: &host.name,
+        user: hub_user,
+        paths: &paths,
+        link,
+        log: &log,
+        stop,
+        board: &board,
+    };
+    let user = prepare::user(&facts);
+    let paths = sandbox_paths(&lease.spec, host, &lease, user);
+    let facts = Facts { user, paths: &paths, ..facts };
+    let work = async {
+        let shipped = ship(&log, link, stop);
+        let worked = async {
+            let result = steps::execute(facts, host).await;
+            let bytes = log.close();
+            (result, bytes)
+        };
+        let ((result, bytes), whole) = tokio::join!(worked, shipped);
+        done.cancel();
+        // A log that broke is not promised to the hub.
+        (result, if whole { bytes } else { 0 })
+    };
+    let reports = board::report(&board, link, lease.epoch, started_at, stop, &done);
+    let clock = watch_time(stop, lease.spec.timeout_ms, &done);
+    let ((result, bytes), (), ()) = tokio::join!(work, reports, clock);
+    let request = request(&lease, host, started_at, result, &board, bytes);
+    complete(link, request, stop, Some(&log)).await
+}
+
+/// Asks for the end when the job's time is over, and forces it when the grace time is.
+async fn watch_time(stop: &Stop, timeout_ms: u64, done: &CancellationToken) {
+    tokio::select! {
+        () = done.cancelled() => return,
+        () = stop.wait() => {}
+        () = tokio::time::sleep(Duration::from_millis(timeout_ms)) => {
+            stop.ask(Why::TimedOut(timeout_ms));
+        }
+    }
+    tokio::select! {
+        () = done.cancelled() => {}
+        () = tokio::time::sleep(Duration::from_millis(CANCEL_GRACE_MS)) => stop.force(),
+    }
+}
+
+fn failed(verdict: Verdict) -> Result {
+    Result {
+        verdict,
+        outputs: IndexMap::new(),
+        usage: Usage::default(),
+        rest: finish::Rest::default(),
+    }
+}
+
+fn request(
+    lease: &Lease,
+    host: &Host,
+    started_at: Timestamp,
+    result: Result,
+    board: &Board,
+    log_bytes: u64,
+) -> CompleteRequest {
+    let policy = &lease.spec.sandbox;
+    CompleteRequest {
+        epoch: lease.epoch,
+        verdict: result.verdict,
+        outputs: result.outputs,
+        steps: board.steps(),
+        usage: result.usage,
+        started_at,
+        ended_at: now(),
+        annotations: result.rest.annotations,
+        summary: result.rest.summary,
+        denials: result.rest.denials,
+        destinations: result.rest.destinations,
+        caches: result.rest.caches,
+        tests: result.rest.tests,
+        machine: MachineInfo {
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+            isolation: if policy.isolation == "process" {
+                policy.isolation.clone()
+            } else {
+                format!("{}/{}", policy.isolation, policy.runtime)
+            },
+            runner: host.name.clone(),
+        },
+        log_bytes,
+    }
+}
+
+/// Reports the end until the hub takes it. A hub that lost log bytes gets them again.
+async fn complete(
+    link: &dyn HubLink,
+    request: CompleteRequest,
+    stop: &Stop,
+    log: Option<&JobLog>,
+) -> Verdict {
+    let verdict = request.verdict.clone();
+    let mut pause = 100;
+    let mut again = 0;
+    loop {
+        if matches!(stop.why(), Some(Why::Lost(_))) {
+            return verdict;
+        }
+        match link.complete(request.clone()).await {
+            Ok(()) => return verdict,
+            Err(LinkError::Unreachable(_)) => {
+                if !stop.pause(pause).await {
+                    return verdict;
+                }
+                pause = (pause * 2).min(MAX_PAUSE_MS);
+            }
+            Err(LinkError::Refused { code, .. }) if code == LOG_GAP && again < MAX_AGAIN => {
+                again += 1;
+                if let Some(log) = log {
+                    ship(log, link, stop).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the hub did not take the end of an attempt");
+                return verdict;
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Runs leased jobs: steps, actions, logs, results.
+//!
+//! An [`agent`] takes leases; [`job`] runs one attempt in a sandbox; [`step`] runs its steps;
+//! [`actions`] are the `uses:` steps. What the execution needs of the hub stands in [`link`], so that
+//! it can be run against a store in memory.
+//!
+//! Not in here: isolation (`gantry-sandbox`), the language (`gantry-workflow`), decisions of the hub.
+
+pub mod actions;
+pub mod agent;
+pub mod attempt;
+pub mod board;
+pub mod command_file;
+pub mod contexts;
+pub mod exec;
+pub mod failure;
+pub mod job;
+pub mod link;
+pub mod log;
+pub mod matcher;
+pub mod output;
+pub mod paths;
+pub mod shell;
+pub mod step;
+pub mod stop;
+pub mod workflow_command;
+
+pub use job::{Host, run};

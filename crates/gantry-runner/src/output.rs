@@ -1,0 +1,188 @@
+//! The output of one step: lines become log lines, annotations, masks, outputs and matcher changes.
+//!
+//! Not in here: the process that writes it (see [`crate::exec`]).
+
+use gantry_api::report::Annotation;
+use gantry_observe::log::LineKind;
+use gantry_observe::redact::Stream as MaskStream;
+use gantry_sandbox::Stream;
+
+use crate::contexts::Vars;
+use crate::log::{JobLog, Lines, Piece, text};
+use crate::matcher::Matcher;
+use crate::workflow_command::{Command, Place, Reader};
+
+/// Most annotations of one step that are kept (GitHub keeps 10 of each kind).
+pub const MAX_ANNOTATIONS: usize = 50;
+
+/// Reads the output of one step.
+#[derive(Debug)]
+pub struct Output<'a> {
+    log: &'a JobLog,
+    step: Option<u32>,
+    reader: Reader,
+    stdout: (Lines, MaskStream),
+    stderr: (Lines, MaskStream),
+    /// Matchers at work; they outlive the step.
+    pub matchers: Vec<Matcher>,
+    /// Annotations in order.
+    pub annotations: Vec<Annotation>,
+    /// Outputs set by command.
+    pub outputs: Vars,
+    /// States set by command.
+    pub state: Vars,
+}
+
+impl<'a> Output<'a> {
+    /// For the step with this index.
+    pub fn new(log: &'a JobLog, step: Option<u32>, matchers: Vec<Matcher>) -> Self {
+        Self {
+            log,
+            step,
+            reader: Reader::default(),
+            stdout: Default::default(),
+            stderr: Default::default(),
+            matchers,
+            annotations: Vec::new(),
+            outputs: Vars::new(),
+            state: Vars::new(),
+        }
+    }
+
+    /// The lines that this piece of output completes.
+    pub fn split(&mut self, stream: Stream, bytes: &[u8]) -> Vec<Piece> {
+        match stream {
+            Stream::Stdout => self.stdout.0.push(bytes),
+            Stream::Stderr => self.stderr.0.push(bytes),
+        }
+    }
+
+    /// Lines without an end, when the process has ended.
+    pub fn finish(&mut self) -> Vec<(Stream, Piece)> {
+        let out = self.stdout.0.finish().map(|p| (Stream::Stdout, p));
+        let err = self.stderr.0.finish().map(|p| (Stream::Stderr, p));
+        out.into_iter().chain(err).collect()
+    }
+
+    /// Takes one line. Gives the path of a matcher file that must be loaded before the next line.
+    pub fn line(&mut self, stream: Stream, piece: &Piece) -> Option<String> {
+        if !(piece.start && piece.end) {
+            let masks = match stream {
+                Stream::Stdout => &mut self.stdout.1,
+                Stream::Stderr => &mut self.stderr.1,
+            };
+            self.log.piece(masks, self.step, &piece.bytes, piece.end);
+            return None;
+        }
+        let line = text(&piece.bytes);
+        let command = self.reader.read(&line);
+        let shown = self.reader.echo && !matches!(command, Command::Text | Command::AddMask(_));
+        if shown {
+            self.log.line(self.step, LineKind::Command, &line);
+        }
+        self.obey(command, &line)
+    }
+
+    fn obey(&mut self, command: Command, line: &str) -> Option<String> {
+        match command {
+            Command::Text => self.plain(line),
+            Command::Group(title) => self.log.line(self.step, LineKind::Group, &title),
+            Command::EndGroup => self.log.line(self.step, LineKind::EndGroup, ""),
+            Command::Message(kind, message, place) => self.annotate(kind, &message, place),
+            Command::AddMask(secret) => {
+                self.log.add_mask(&secret);
+                self.log.line(self.step, LineKind::Out, "::add-mask::***");
+            }
+            Command::SetOutput(name, value) => {
+                self.outputs.insert(name, value);
+            }
+            Command::SaveState(name, value) => {
+                self.state.insert(name, value);
+            }
+            Command::AddMatcher(path) => return Some(path),
+            Command::RemoveMatcher(owner) => self.matchers.retain(|m| m.owner != owner),
+            Command::Echo(_) | Command::Stop(_) | Command::Resume => {}
+            Command::Refused(reason) => self.annotate(LineKind::Error, &reason, Place::default()),
+        }
+        None
+    }
+
+    fn plain(&mut self, line: &str) {
+        let problem = self.matchers.iter_mut().find_map(|m| m.line(&strip_colours(line)));
+        match problem {
+            Some(problem) => {
+                self.remember(problem.kind, &problem.message, problem.place);
+                self.log.line(self.step, problem.kind, line);
+            }
+            None => self.log.line(self.step, LineKind::Out, line),
+        }
+    }
+
+    /// Writes and keeps an annotation.
+    pub fn annotate(&mut self, kind: LineKind, message: &str, place: Place) {
+        self.log.line(self.step, kind, message);
+        if kind != LineKind::Debug {
+            self.remember(kind, message, place);
+        }
+    }
+
+    fn remember(&mut self, kind: LineKind, message: &str, place: Place) {
+        if self.annotations.len() >= MAX_ANNOTATIONS {
+            return;
+        }
+        let hide = |t: Option<String>| t.map(|t| self.log.redact(&t));
+        let annotation = Annotation {
+            kind,
+            message: self.log.redact(message),
+            title: hide(place.title),
+            file: hide(place.file),
+            line: place.line,
+            column: place.column,
+            step: self.step,
+        };
+        self.annotations.push(annotation);
+    }
+
+    /// Takes the matchers of a file, or says in the log why not.
+    pub fn add_matchers(&mut self, path: &str, file: Result<Vec<Matcher>, String>) {
+        match file {
+            Ok(matchers) => {
+                for matcher in matchers {
+                    self.matchers.retain(|m| m.owner != matcher.owner);
+                    self.matchers.push(matcher);
+                }
+            }
+            Err(reason) => {
+                let text = format!("the problem matchers of `{path}` are not used: {reason}");
+                self.annotate(LineKind::Warning, &text, Place::default());
+            }
+        }
+    }
+}
+
+fn strip_colours(line: &str) -> std::borrow::Cow<'_, str> {
+    if !line.contains('\u{1b}') {
+        return line.into();
+    }
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("\u{1b}[") {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at + 2..];
+        let end = tail.find(|c: char| c.is_ascii_alphabetic()).map_or(tail.len(), |e| e + 1);
+        rest = &tail[end..];
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_do_not_hide_a_problem() {
+        assert_eq!(strip_colours("\u{1b}[31mred\u{1b}[0m x"), "red x");
+        assert_eq!(strip_colours("plain"), "plain");
+    }
+}

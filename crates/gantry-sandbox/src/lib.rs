@@ -1,0 +1,43 @@
+//! Isolation of a job: one container with our own PID 1, limits, egress, images, services.
+//!
+//! The only crate with `unsafe`. Its host side is [`Sandbox`]: everything that touches a job's files
+//! or processes goes through PID 1 inside the sandbox, so the host never follows a path that a job made.
+//!
+//! Not in here: workflow semantics, the hub.
+
+#![allow(unsafe_code)]
+
+pub mod backend;
+pub mod cgroup;
+pub mod cleanup;
+mod control;
+pub mod disk;
+pub mod doctor;
+mod egress;
+pub mod entry;
+mod exec;
+mod guest;
+pub mod handle;
+pub mod helper;
+mod hostroot;
+pub mod image;
+pub mod init;
+mod jobdir;
+pub mod protocol;
+mod rootfs;
+mod seccomp;
+mod seed;
+pub mod service;
+pub mod spec;
+mod transfer;
+
+pub use entry::entry;
+pub use exec::Exec;
+pub use handle::{
+    Denial, ExecEvent, ExecExit, PASSED_WITHOUT_RULE, Sandbox, SandboxError, SandboxReport,
+};
+pub use image::{ImageStore, PreparedImage};
+pub use spec::{
+    ExecSpec, FileEntry, FindSpec, Isolation, JobUser, PackSpec, RootFs, Runtime, SandboxSpec,
+    ServiceSpec, Stream, ToolMount,
+};

@@ -1,0 +1,109 @@
+//! From a placed leg to what its runner is told: the job specification.
+
+use gantry_api::artifact::ArtifactInfo;
+use gantry_api::lease::{JobSpec, SandboxPolicy};
+use gantry_store::files::ArtifactRecord;
+use gantry_store::jobs::JobRecord;
+use gantry_workflow::expr::Value;
+
+use crate::HubError;
+use crate::driver::dispatch::leg;
+use crate::fleet::RepoSettings;
+use crate::state::{LiveRun, Shared};
+
+/// Whether the hub itself serves a label: the repository's settings map it to an image.
+pub(crate) fn is_mapped(settings: &RepoSettings, label: &str) -> bool {
+    settings.labels.keys().any(|l| l.eq_ignore_ascii_case(label))
+}
+
+/// Everything that a runner needs for a job.
+pub(crate) async fn job_spec(
+    shared: &Shared,
+    run: &LiveRun,
+    job: &JobRecord,
+) -> Result<JobSpec, HubError> {
+    let plan = &run.plan;
+    let leg = leg(job);
+    let labels = leg.as_ref().map(|l| l.runs_on.clone()).unwrap_or_default();
+    let asked_ms = leg.as_ref().and_then(|l| l.timeout_ms);
+    let file = run.workflow_path.rsplit('/').next().unwrap_or_default();
+    let most_ms = run.settings.job_timeout_ms(file, &job.job);
+    let (matrix, strategy) = leg.map_or((Value::Null, Value::Null), |l| (l.matrix, l.strategy));
+    let submission = shared.submission(run.submission);
+    let repositories = submission.as_ref().map(|s| s.sources.clone()).unwrap_or_default();
+    Ok(JobSpec {
+        key: job.key.clone(),
+        name: job.name.clone(),
+        job_id: job.job.clone(),
+        repository: run.repository.clone(),
+        workflow_path: run.workflow_path.clone(),
+        definition: plan.jobs.get(&job.job).map(|j| j.job.clone()).unwrap_or_default(),
+        workflow_env: plan.env.clone(),
+        workflow_defaults: plan.defaults.clone(),
+        github: plan.github.clone(),
+        inputs: plan.inputs.clone(),
+        vars: plan.vars.clone(),
+        needs: serde_json::from_str(&job.needs)
+            .map_err(|source| HubError::Document { what: "`needs` context", source })?,
+        matrix,
+        strategy,
+        hub_env: run.settings.env.clone(),
+        secrets: run.settings.secrets.clone(),
+        timeout_ms: asked_ms.map_or(most_ms, |asked| asked.min(most_ms)),
+        source: run.source.clone(),
+        repositories,
+        upstream_artifacts: upstream_artifacts(shared, run).await?,
+        sandbox: sandbox(run, &labels),
+    })
+}
+
+fn sandbox(run: &LiveRun, labels: &[String]) -> SandboxPolicy {
+    let settings = &run.settings;
+    let by_label = labels.iter().find_map(|wanted| {
+        let found = settings.labels.iter().find(|(l, _)| l.eq_ignore_ascii_case(wanted));
+        found.and_then(|(_, image)| image.clone())
+    });
+    SandboxPolicy {
+        isolation: settings.isolation.clone(),
+        runtime: settings.runtime.clone(),
+        tools: settings.tools.clone(),
+        images: settings
+            .labels
+            .iter()
+            .filter_map(|(name, image)| Some((name.clone(), image.clone()?)))
+            .collect(),
+        image: by_label.or_else(|| settings.image.clone()),
+        user: settings.user.clone(),
+        resources: settings.resources,
+        egress: settings.egress.clone(),
+        keep: run.keep,
+    }
+}
+
+/// Artifacts of everything that the run's repository depends on, within its submission.
+pub(crate) async fn upstream_artifacts(
+    shared: &Shared,
+    run: &LiveRun,
+) -> Result<Vec<ArtifactInfo>, HubError> {
+    let Some(submission) = shared.submission(run.submission) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for repo in submission.graph.all_upstreams(&run.repository) {
+        for id in submission.runs.get(&repo).into_iter().flatten() {
+            let records = shared.db.read().await?.artifact_list(*id).await?;
+            found.extend(records.into_iter().map(artifact_info));
+        }
+    }
+    Ok(found)
+}
+
+/// An artifact as the API shows it.
+pub(crate) fn artifact_info(a: ArtifactRecord) -> ArtifactInfo {
+    ArtifactInfo {
+        artifact: a.id,
+        name: a.name,
+        repository: a.repository,
+        size: a.size,
+        files: a.files,
+        blob: a.blob,
+    }
+}

@@ -1,0 +1,53 @@
+//! What can go wrong in the hub, outside single repositories and runs.
+
+use std::path::{Path, PathBuf};
+
+/// Why the hub did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// A directory or file of the hub.
+    #[error(
+        "`{path}` cannot be used as the hub's data; check that it is writable and the disk is not full"
+    )]
+    Data {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The directory holds no hub data.
+    #[error("`{0}` holds no runs; name the data directory of a hub, or run `gantry run` first")]
+    NoData(PathBuf),
+    /// The store.
+    #[error("the hub's store failed")]
+    Store(#[from] gantry_store::StoreError),
+    /// The depot.
+    #[error("the hub's depot failed")]
+    Depot(#[from] gantry_depot::DepotError),
+    /// A submission that cannot be taken.
+    #[error("the submission cannot be taken: {0}")]
+    Submission(String),
+    /// The driver has ended.
+    #[error("the hub is closed")]
+    Closed,
+    /// The listener failed.
+    #[error("the hub cannot serve")]
+    Serve(#[source] std::io::Error),
+    /// A stored document that the program does not understand.
+    #[error("the stored {what} cannot be read")]
+    Document {
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The operating system has no randomness for tokens.
+    #[error("no random numbers for tokens: {0}")]
+    Random(String),
+}
+
+impl HubError {
+    pub(crate) fn data(path: &Path, source: std::io::Error) -> Self {
+        Self::Data { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a submission is made of: repositories with their effective settings, an event, and filters.
+//! Plain values; whoever reads a hub file turns it into these.
+
+use std::path::PathBuf;
+
+use gantry_api::lease::Secret;
+use gantry_core::{EgressPolicy, Resources};
+use gantry_workflow::expr::Value;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Repositories and the event that they get.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+pub struct Fleet {
+    /// Every repository that the hub knows, in the hub file's order.
+    pub repos: Vec<FleetRepo>,
+    /// What happened.
+    pub event: FleetEvent,
+    /// What of it is to run.
+    pub filters: Filters,
+    /// Keep the sandboxes' directories.
+    #[serde(default)]
+    pub keep: bool,
+}
+
+/// What happened, as far as the submitter knows; the rest comes from the source.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+pub struct FleetEvent {
+    /// `push`, `workflow_dispatch`, …
+    pub name: String,
+    /// The payload; what is missing in it and known from the source is added.
+    #[serde(default)]
+    pub payload: Option<Value>,
+    /// Inputs given by hand.
+    #[serde(default)]
+    pub inputs: IndexMap<String, String>,
+    /// Who caused it.
+    #[serde(default)]
+    pub actor: String,
+}
+
+/// What of a fleet is to run; empty means all.
+#[derive(Debug, Clone, Serialize, Deserialize, Default)]
+pub struct Filters {
+    /// Names (`name` or `owner/name`) of repositories. Dependencies on others are not waited for.
+    #[serde(default)]
+    pub repos: Vec<String>,
+    /// File name or path of the one workflow; it runs whether its triggers match or not.
+    #[serde(default)]
+    pub workflow: Option<String>,
+    /// Ids of jobs; what they need runs too.
+    #[serde(default)]
+    pub jobs: Vec<String>,
+}
+
+/// One repository.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FleetRepo {
+    /// Owner.
+    pub owner: String,
+    /// Name.
+    pub name: String,
+    /// Where its files are.
+    pub source: Source,
+    /// Effective settings.
+    pub settings: RepoSettings,
+    /// Repositories that come first, as `name` or `owner/name`.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Why it cannot run, when the submitter knows already; it ends as a failed run with this text.
+    #[serde(default)]
+    pub problem: Option<String>,
+}
+
+/// Where a repository's files are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A Git URL (https, ssh, file).
+    Git {
+        /// The URL.
+        url: String,
+        /// Branch, tag or commit; the default branch when absent.
+        git_ref: Option<String>,
+    },
+    /// A folder as it is.
+    Folder(PathBuf),
+    /// A tar, tar.gz, tar.zst or zip file.
+    Archive(PathBuf),
+}
+
+/// Effective settings of a repository.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RepoSettings {
+    /// Images by `runs-on` label; `None` is the default image. Labels without an entry need a runner
+    /// that serves them.
+    pub labels: IndexMap<String, Option<String>>,
+    /// Directories of the machine's tool-chains that jobs see read-only, by name.
+    #[serde(default)]
+    pub tools: IndexMap<String, PathBuf>,
+    /// Image where the label says none; `None` is the host's system directories.
+    pub image: Option<String>,
+    /// `runner` or `root`.
+    pub user: String,
+    /// `embedded`, `runc`, `crun`, `runsc`.
+    pub runtime: String,
+    /// `container` or `process`.
+    pub isolation: String,
+    /// Limits of every job.
+    pub resources: Resources,
+    /// Longest time of a job in milliseconds, whatever the workflow says.
+    pub timeout_ms: u64,
+    /// Most jobs of the repository at the same time.
+    pub max_parallel: Option<u32>,
+    /// Network rules.
+    pub egress: EgressPolicy,
+    /// Environment variables below the workflow's own.
+    pub env: IndexMap<String, String>,
+    /// `vars` context.
+    pub vars: IndexMap<String, String>,
+    /// `secrets` context; never stored.
+    #[serde(skip)]
+    pub secrets: IndexMap<String, Secret>,
+    /// Patterns of workflow file names; only those that match run. `None` means all.
+    #[serde(default)]
+    pub only_workflows: Option<Vec<String>>,
+    /// Limits by workflow file name.
+    pub workflows: IndexMap<String, WorkflowLimits>,
+}
+
+impl Default for RepoSettings {
+    fn default() -> Self {
+        Self {
+            labels: IndexMap::new(),
+            tools: IndexMap::new(),
+            image: None,
+            user: "runner".to_owned(),
+            runtime: "embedded".to_owned(),
+            isolation: "container".to_owned(),
+            resources: Resources::default(),
+            timeout_ms: gantry_core::limits::DEFAULT_JOB_TIMEOUT_MS,
+            max_parallel: None,
+            egress: EgressPolicy::default(),
+            env: IndexMap::new(),
+            vars: IndexMap::new(),
+            secrets: IndexMap::new(),
+            only_workflows: None,
+            workflows: IndexMap::new(),
+        }
+    }
+}
+
+/// Limits of one workflow of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WorkflowLimits {
+    /// It does not run at all.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Most runs in progress.
+    #[serde(default)]
+    pub max_in_progress: Option<u32>,
+    /// Most jobs of one run at the same time.
+    #[serde(default)]
+    pub max_parallel: Option<u32>,
+    /// Longest time of a job in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+    /// The same by job id.
+    #[serde(default)]
+    pub job_timeouts_ms: IndexMap<String, u64>,
+    /// Most legs at the same time by job id, over all runs.
+    #[serde(default)]
+    pub jobs: IndexMap<String, u32>,
+}
+
+impl RepoSettings {
+    /// Whether the hub lets the workflow file `name` (without its folder) run.
+    pub fn runs_workflow(&self, name: &str) -> bool {
+        let listed = self.only_workflows.as_ref();
+        listed.is_none_or(|only| gantry_config::resolve::is_listed(only, name))
+            && self.workflows.get(name).is_none_or(|limits| !limits.disabled)
+    }
+
+    /// Longest time of a job in milliseconds: the shortest of what the repository, the workflow file and
+    /// the job's own budget allow.
+    pub fn job_timeout_ms(&self, workflow: &str, job: &str) -> u64 {
+        let limits = self.workflows.get(workflow);
+        let workflow = limits.and_then(|w| w.timeout_ms);
+        let job = limits.and_then(|w| w.job_timeouts_ms.get(job).copied());
+        [workflow, job].into_iter().flatten().fold(self.timeout_ms, u64::min)
+    }
+}
+
+impl FleetRepo {
+    /// `owner/name`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+}
+
+impl Filters {
+    /// Whether the repository is to run.
+    pub fn selects(&self, repo: &FleetRepo) -> bool {
+        self.repos.is_empty()
+            || self.repos.iter().any(|r| *r == repo.name || *r == repo.full_name())
+    }
+
+    /// Whether the workflow file at `path` is to be looked at.
+    pub fn selects_workflow(&self, path: &str) -> bool {
+        self.workflow.as_ref().is_none_or(|wanted| {
+            let wanted = wanted.trim_start_matches("./");
+            wanted == path || path.rsplit('/').next() == Some(wanted)
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! The hub–runner protocol over HTTP: routes of `gantry_api::route`, bearer tokens, limits, problem
+//! documents.
+//!
+//! Not in here: decisions. A route checks who asks and what for, writes what was reported, and wakes
+//! the driver.
+
+mod artifacts;
+mod auth;
+mod caches;
+mod complete;
+mod leases;
+mod logs;
+mod refusal;
+mod runners;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::routing::{get, post, put};
+use gantry_api::problem::code;
+use gantry_api::{Problem, route};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub(crate) use refusal::Refusal;
+
+use crate::state::Shared;
+
+/// Largest JSON body, in bytes.
+const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
+/// Largest part of a log in one request, in bytes.
+pub const MAX_LOG_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Every route.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let logs = put(logs::append).layer(DefaultBodyLimit::max(MAX_LOG_PART_BYTES));
+    Router::new()
+        .route(route::RUNNERS, post(runners::register))
+        .route(route::LEASES, post(runners::poll))
+        .route(route::REPORT, post(leases::report))
+        .route(route::COMPLETE, post(complete::complete))
+        .route(route::LOGS, logs)
+        .route(route::BLOB, get(artifacts::blob))
+        .route(route::ARTIFACTS, get(artifacts::list).post(artifacts::upload))
+        .route(route::CACHE_LOOKUP, post(caches::lookup))
+        .route(route::CACHES, post(caches::save))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+        .layer(CatchPanicLayer::custom(|_| {
+            axum::response::IntoResponse::into_response(Refusal::internal())
+        }))
+        .with_state(shared)
+}
+
+async fn no_route(uri: Uri) -> Refusal {
+    let title = format!("there is no `{}` here", uri.path());
+    Refusal(Problem::new(code::REQUEST_NO_ROUTE, 404, title))
+}

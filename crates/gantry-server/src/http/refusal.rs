@@ -1,0 +1,102 @@
+//! Refusals: every error of a route as a problem document.
+
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use gantry_api::Problem;
+use gantry_api::problem::{MEDIA_TYPE, code};
+use gantry_depot::DepotError;
+use gantry_store::StoreError;
+
+use crate::HubError;
+
+/// A problem document on its way out.
+#[derive(Debug)]
+pub(crate) struct Refusal(pub Problem);
+
+impl Refusal {
+    /// The hub itself failed; the cause stands in its log, not in the answer.
+    pub fn internal() -> Self {
+        let hint = "see the hub's log; the call may be repeated";
+        Self(Problem::new(code::HUB_INTERNAL, 500, "the hub failed").hint(hint))
+    }
+
+    pub fn invalid(what: impl Into<String>) -> Self {
+        Self(Problem::new(code::REQUEST_INVALID, 400, what))
+    }
+
+    pub fn stale() -> Self {
+        let title = "the lease is not held any more";
+        let hint = "end the attempt and report nothing more about it";
+        Self(Problem::new(code::LEASE_STALE_EPOCH, 409, title).hint(hint))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self.0)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        response
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        if error.is_conflict() {
+            return Self::stale();
+        }
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "a route could not use the store");
+        Self::internal()
+    }
+}
+
+impl From<HubError> for Refusal {
+    fn from(error: HubError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "a route failed");
+        Self::internal()
+    }
+}
+
+impl From<DepotError> for Refusal {
+    fn from(error: DepotError) -> Self {
+        match &error {
+            DepotError::TooLarge { limit } => Self(
+                Problem::new(code::REQUEST_TOO_LARGE, 413, error.to_string())
+                    .detail(format!("the limit is {limit} bytes")),
+            ),
+            DepotError::NotFound(_) => {
+                Self(Problem::new(code::BLOB_UNKNOWN, 404, error.to_string()))
+            }
+            DepotError::Gap { length, .. } => Self(
+                Problem::new(code::LOG_GAP, 409, error.to_string())
+                    .hint(format!("send the log from byte {length} on")),
+            ),
+            DepotError::Body(_) => Self::invalid(error.to_string()),
+            DepotError::Storage(_) | DepotError::File { .. } => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "a route could not use the depot");
+                Self::internal()
+            }
+        }
+    }
+}
+
+macro_rules! rejections {
+    ($($rejection:ty),*) => {$(
+        impl From<$rejection> for Refusal {
+            fn from(rejection: $rejection) -> Self {
+                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    let title = "the body is longer than this route takes";
+                    return Self(Problem::new(code::REQUEST_TOO_LARGE, 413, title));
+                }
+                Self::invalid(rejection.body_text())
+            }
+        }
+    )*};
+}
+
+rejections!(JsonRejection, QueryRejection, PathRejection, BytesRejection);

@@ -1,0 +1,95 @@
+//! Registration of runners and their long poll for leases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use gantry_api::Problem;
+use gantry_api::lease::LeaseResponse;
+use gantry_api::problem::code;
+use gantry_api::route::PROTOCOL;
+use gantry_api::runner::{LeaseRequest, RegisterRequest, RegisterResponse};
+use gantry_core::RunnerId;
+use gantry_store::runners::RunnerRecord;
+use tokio::sync::oneshot;
+
+use super::{Refusal, auth};
+use crate::driver::{Poke, Waiter};
+use crate::ids::{digest, fresh, now, token};
+use crate::state::Shared;
+
+/// Longest time that a poll is held, in milliseconds.
+const MAX_WAIT_MS: u64 = 60_000;
+/// Most labels or features of one runner, and their longest text.
+const MAX_WORDS: usize = 256;
+
+pub(super) async fn register(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Result<Json<RegisterRequest>, JsonRejection>,
+) -> Result<Json<RegisterResponse>, Refusal> {
+    auth::registrar(&shared, &headers)?;
+    let Json(request) = body?;
+    if request.protocol != PROTOCOL {
+        let title =
+            format!("the hub speaks protocol {PROTOCOL}, the runner speaks {}", request.protocol);
+        let hint = "use the same version of gantry on both sides";
+        return Err(Refusal(Problem::new(code::RUNNER_PROTOCOL, 409, title).hint(hint)));
+    }
+    let words = request.labels.iter().chain(&request.features).chain([&request.name]);
+    if request.labels.len() + request.features.len() > MAX_WORDS
+        || words.into_iter().any(|w| w.len() > MAX_WORDS)
+    {
+        return Err(Refusal::invalid(format!(
+            "a runner has at most {MAX_WORDS} labels and features of {MAX_WORDS} bytes each"
+        )));
+    }
+    let (at, secret) = (now(), token()?);
+    let record = RunnerRecord {
+        id: RunnerId(fresh()),
+        name: request.name,
+        token: digest(secret.as_bytes()),
+        labels: request.labels,
+        slots: request.slots,
+        capacity: request.capacity,
+        features: request.features,
+        registered: at,
+        seen: at,
+    };
+    let stored = record.clone();
+    shared
+        .db
+        .write(move |tx| Box::pin(async move { tx.runner_insert(&stored).await }))
+        .await
+        .map_err(Refusal::from)?;
+    let runner = record.id;
+    shared.live().runners.insert(runner, record);
+    Ok(Json(RegisterResponse { runner, token: secret }))
+}
+
+pub(super) async fn poll(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    path: Result<Path<RunnerId>, PathRejection>,
+    body: Result<Json<LeaseRequest>, JsonRejection>,
+) -> Result<Json<LeaseResponse>, Refusal> {
+    let Path(id) = path?;
+    let runner = auth::runner(&shared, &headers, id).await?;
+    let Json(request) = body?;
+    let (reply, mut answer) = oneshot::channel();
+    let slots = request.slots.min(runner.slots);
+    let (free, held) = (request.free, request.held);
+    shared.poke(Poke::Waiter(Waiter { runner, slots, free, held, reply }));
+    let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
+    let leases = if let Ok(answered) = tokio::time::timeout(wait, &mut answer).await {
+        answered.unwrap_or_default()
+    } else {
+        // Closing first decides the race: a lease was sent before, or never is.
+        answer.close();
+        answer.try_recv().unwrap_or_default()
+    };
+    Ok(Json(LeaseResponse { leases }))
+}

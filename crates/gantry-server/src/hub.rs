@@ -1,0 +1,298 @@
+//! The hub: the composition root that owns store, depot, driver and routes of one data directory.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::serve::ListenerExt as _;
+use gantry_api::lease::Secret;
+use gantry_core::{EventId, RunId, Timestamp};
+use gantry_depot::{Depot, LogSync, Logs};
+use gantry_store::Db;
+use gantry_store::hubs::HubRecord;
+use gantry_store::submissions::SubmissionRecord;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::driver::{self, Loss, Poke};
+use crate::events::RunEvent;
+use crate::fleet::Fleet;
+use crate::ids::{digest, fresh, now, token};
+use crate::instance::{self, InstanceLock};
+use crate::query::{Reader, store_path};
+use crate::state::{Live, Shared};
+use crate::{HubError, http};
+
+/// Events that a slow subscriber may fall behind before it loses some.
+const EVENT_BUFFER: usize = 8_192;
+
+/// How a hub behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubOptions {
+    /// Most jobs at the same time; `None` leaves it to the runners' slots.
+    pub max_jobs: Option<u32>,
+    /// A lease without a report for this long is lost, in milliseconds.
+    pub lease_ttl_ms: u64,
+    /// Largest artifact, in bytes of its blob.
+    pub max_artifact_bytes: u64,
+    /// Largest cache entry, in bytes of its blob (GitHub's limit for a whole repository).
+    pub max_cache_bytes: u64,
+    /// The registration token; a fresh one when absent.
+    pub token: Option<Secret>,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            max_jobs: None,
+            lease_ttl_ms: driver::lease::DEFAULT_TTL_MS,
+            max_artifact_bytes: 10 << 30,
+            max_cache_bytes: 10 << 30,
+            token: None,
+        }
+    }
+}
+
+/// A living hub. Dropping it without [`Hub::shutdown`] is what a kill is: the next start on the same
+/// data directory ends truthfully what it left.
+#[derive(Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    token: Secret,
+    driver: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
+    lock: InstanceLock,
+}
+
+impl Hub {
+    /// Opens or makes the data directory `dir`, ends what dead hubs left in it, and starts the driver.
+    ///
+    /// # Errors
+    /// The directory cannot be used, or its store was written by a newer program.
+    pub async fn open(dir: &Path, options: HubOptions) -> Result<Self, HubError> {
+        let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
+        let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
+        for dir in instance::scratch(dir, &id) {
+            std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
+        }
+        let db = Db::open_sqlite(&store_path(dir)).await?;
+        let depot = Depot::open_as(&dir.join("blobs"), &id)?;
+        let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
+        let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
+        db.write(move |tx| Box::pin(async move { tx.hub_insert(&hub).await })).await?;
+        instance::take_over_the_dead(&db, &logs, dir).await?;
+        let secret = match &options.token {
+            Some(given) => given.clone(),
+            None => Secret(token()?),
+        };
+        let (pokes, waiting) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            id,
+            dir: dir.to_owned(),
+            options,
+            db,
+            depot,
+            logs,
+            token: digest(secret.0.as_bytes()),
+            events: broadcast::channel(EVENT_BUFFER).0,
+            pokes,
+            live: Mutex::new(Live::default()),
+        });
+        let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
+        Ok(Self { shared, token: secret, driver, stop: CancellationToken::new(), lock })
+    }
+
+    /// The token that registers runners.
+    pub fn registration_token(&self) -> &str {
+        &self.token.0
+    }
+
+    /// The id of this hub instance.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// Serves the hub–runner protocol on `listener` until the hub is shut down or dropped.
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn serve(&self, listener: TcpListener) -> Result<(), HubError> {
+        let router = http::router(Arc::clone(&self.shared));
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let stop = self.stop.clone();
+        let serving = axum::serve(listener, router).into_future();
+        tokio::select! {
+            ended = serving => ended.map_err(HubError::Serve),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    /// Takes a submission: it is stored at once, prepared and driven behind the scenes.
+    ///
+    /// # Errors
+    /// The fleet has no or equal names, or the store fails. What is wrong with a single repository
+    /// ends as a failed run of it instead.
+    pub async fn submit(&self, fleet: Fleet) -> Result<EventId, HubError> {
+        check(&fleet)?;
+        let id = EventId(fresh());
+        let record = SubmissionRecord {
+            id,
+            hub: self.shared.id.clone(),
+            event: fleet.event.name.clone(),
+            detail: serde_json::to_string(&fleet)
+                .map_err(|source| HubError::Document { what: "fleet", source })?,
+            created: now(),
+            ended: None,
+        };
+        self.shared
+            .db
+            .write(move |tx| Box::pin(async move { tx.submission_insert(&record).await }))
+            .await?;
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Err(error) = driver::prepare::prepare(&shared, id, &fleet).await {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, submission = %id, "submission could not be prepared");
+                give_up(&shared, id).await;
+            }
+        });
+        Ok(id)
+    }
+
+    /// Asks a run to end; says whether that is new.
+    ///
+    /// # Errors
+    /// There is no such run, or the store fails.
+    pub async fn cancel(&self, run: RunId, reason: &str) -> Result<bool, HubError> {
+        driver::cancel::cancel(&self.shared, run, reason).await
+    }
+
+    /// Asks every unfinished run of this hub to end; answers how many were asked.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn cancel_all(&self, reason: &str) -> Result<u32, HubError> {
+        let open = self.shared.db.read().await?.run_list_open(&self.shared.id).await?;
+        let mut asked = 0;
+        for run in open {
+            asked += u32::from(self.cancel(run.id, reason).await?);
+        }
+        Ok(asked)
+    }
+
+    /// Takes back at once what the runners of this name hold, because their process is known to have
+    /// ended, and refuses whatever they still have under way. Runners that register later under the
+    /// same name are others.
+    ///
+    /// # Errors
+    /// The store fails, or the hub is closed.
+    pub async fn runner_lost(&self, name: &str, reason: &str) -> Result<(), HubError> {
+        let (done, answer) = oneshot::channel();
+        let (name, reason) = (name.to_owned(), reason.to_owned());
+        self.shared.poke(Poke::Lost(Loss { name, reason, done }));
+        answer.await.map_err(|_| HubError::Closed)?
+    }
+
+    /// What happens from now on. A subscriber that falls far behind loses events and should then read
+    /// the store again.
+    pub fn subscribe(&self) -> broadcast::Receiver<RunEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// The read side.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            db: self.shared.db.clone(),
+            depot: self.shared.depot.clone(),
+            logs: self.shared.logs.clone(),
+        }
+    }
+
+    /// Waits until every run of a submission has ended.
+    ///
+    /// # Errors
+    /// There is no such submission, or the store fails.
+    pub async fn wait(&self, submission: EventId) -> Result<(), HubError> {
+        let mut events = self.subscribe();
+        while !self.reader().is_ended(submission).await? {
+            loop {
+                match events.recv().await {
+                    Ok(RunEvent::SubmissionEnded { submission: s, .. }) if s == submission => break,
+                    Ok(_) => {}
+                    Err(broadcast::error::RecvError::Lagged(_)) => break,
+                    Err(broadcast::error::RecvError::Closed) => return Err(HubError::Closed),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the hub: nothing new is placed, what is unfinished ends as cancelled by the hub's end.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn shutdown(self) -> Result<(), HubError> {
+        self.stop.cancel();
+        let (stopped, done) = oneshot::channel();
+        self.shared.poke(Poke::Stop(stopped));
+        // The driver may have ended by itself; then there is nothing to wait for.
+        let _ = done.await;
+        let shared = &self.shared;
+        instance::end_all_of(&shared.db, &shared.logs, &shared.id, "it was shut down").await?;
+        instance::remove_scratch(&shared.dir, &shared.id);
+        self.lock.remove();
+        Ok(())
+    }
+}
+
+impl Hub {
+    /// Stops driver and routes at once and writes nothing more, as a killed process would.
+    pub fn kill(&self) {
+        self.stop.cancel();
+        self.driver.abort();
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn check(fleet: &Fleet) -> Result<(), HubError> {
+    if fleet.repos.is_empty() {
+        return Err(HubError::Submission("it has no repositories".to_owned()));
+    }
+    if let Some(wanted) = fleet
+        .filters
+        .repos
+        .iter()
+        .find(|w| !fleet.repos.iter().any(|r| r.name == **w || r.full_name() == **w))
+    {
+        let names: Vec<String> = fleet.repos.iter().map(crate::FleetRepo::full_name).collect();
+        let near = gantry_core::diag::did_you_mean(wanted, names.iter().map(String::as_str));
+        let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+        return Err(HubError::Submission(format!("there is no repository `{wanted}`{hint}")));
+    }
+    let mut names: Vec<String> = fleet.repos.iter().map(crate::FleetRepo::full_name).collect();
+    names.sort();
+    match names.windows(2).find(|w| w[0] == w[1]) {
+        Some(twice) => Err(HubError::Submission(format!("`{}` is listed twice", twice[0]))),
+        None => Ok(()),
+    }
+}
+
+/// A submission that could not even be stored as runs is over: nobody shall wait for it.
+async fn give_up(shared: &Shared, id: EventId) {
+    let at: Timestamp = now();
+    let ended =
+        shared.db.write(move |tx| Box::pin(async move { tx.submission_end(id, at).await })).await;
+    if let Err(error) = ended {
+        tracing::error!(%error, "the end of a submission could not be stored");
+    }
+    shared.tell(RunEvent::SubmissionEnded { submission: id, at });
+}

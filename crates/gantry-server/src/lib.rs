@@ -1,0 +1,26 @@
+//! The hub: events to plans to leases to results.
+//!
+//! [`Hub`] is the composition root: it opens the store and the depot of a data directory, takes
+//! submissions ([`fleet`]), reads sources ([`source`]), drives runs ([`driver`]), speaks with runners
+//! ([`http`]) and answers questions ([`query`]).
+//!
+//! Not in here: sandboxes, steps, the hub file and the terminal.
+
+pub mod driver;
+pub mod error;
+pub mod events;
+pub mod fleet;
+pub mod http;
+pub mod hub;
+pub mod ids;
+pub mod instance;
+pub mod query;
+pub mod source;
+pub mod state;
+
+pub use error::HubError;
+pub use events::RunEvent;
+pub use fleet::{Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits};
+pub use hub::{Hub, HubOptions};
+pub use instance::mend;
+pub use query::Reader;

@@ -1,0 +1,257 @@
+//! The git command in a hardened environment, and what is made with it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::fleet::Source;
+use crate::source::{SourceError, Tree};
+
+/// Transports that git may use.
+const TRANSPORTS: &str = "https:ssh:file";
+/// Settings of our own in the place of the machine's and the user's.
+const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n\
+[protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"ssh\"]\n\tallow = always\n\
+[protocol \"file\"]\n\tallow = always\n[uploadpack]\n\tallowAnySHA1InWant = true\n\
+[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n\
+[transfer]\n\tfsckObjects = false\n[submodule]\n\trecurse = false\n";
+
+/// Git with a home of its own below a work directory.
+#[derive(Debug, Clone)]
+pub(super) struct Git {
+    home: PathBuf,
+}
+
+impl Git {
+    pub(super) fn new(work: &Path) -> Result<Self, SourceError> {
+        let home = work.join("git-home");
+        std::fs::create_dir_all(&home).map_err(|e| SourceError::read(&home, e))?;
+        let config = home.join("config");
+        std::fs::write(&config, CONFIG).map_err(|e| SourceError::read(&config, e))?;
+        Ok(Self { home })
+    }
+
+    /// Runs git in `dir`; its output on success.
+    pub(super) fn run<A: AsRef<OsStr>>(
+        &self,
+        dir: &Path,
+        args: &[A],
+        what: &str,
+        remote: bool,
+    ) -> Result<Vec<u8>, SourceError> {
+        let mut command = Command::new("git");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("GIT_") {
+                command.env_remove(name);
+            }
+        }
+        let output = command
+            .args(args)
+            .current_dir(dir)
+            .env("GIT_CONFIG_GLOBAL", self.home.join("config"))
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_COUNT", "2")
+            .env("GIT_CONFIG_KEY_0", "core.hooksPath")
+            .env("GIT_CONFIG_VALUE_0", "/dev/null")
+            .env("GIT_CONFIG_KEY_1", "core.fsmonitor")
+            .env("GIT_CONFIG_VALUE_1", "false")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "true")
+            .env("SSH_ASKPASS", "true")
+            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20")
+            .env("GIT_ALLOW_PROTOCOL", TRANSPORTS)
+            .env("GIT_OPTIONAL_LOCKS", "0")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(SourceError::NoGit)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
+        let last = lines[lines.len().saturating_sub(3)..].join("; ");
+        Err(SourceError::Git { what: what.to_owned(), said: last, remote })
+    }
+
+    /// As [`Git::run`], as one trimmed line of text.
+    pub(super) fn line(
+        &self,
+        dir: &Path,
+        args: &[&str],
+        what: &str,
+    ) -> Result<String, SourceError> {
+        let out = self.run(dir, args, what, false)?;
+        Ok(String::from_utf8_lossy(&out).trim().to_owned())
+    }
+}
+
+/// Fetches a Git URL at depth 1 and checks it out.
+pub(super) fn fetch(work: &Path, url: &str, git_ref: Option<&str>) -> Result<Tree, SourceError> {
+    check_transport(url)?;
+    let git = Git::new(work)?;
+    let dir = work.join("checkout");
+    std::fs::create_dir_all(&dir).map_err(|e| SourceError::read(&dir, e))?;
+    git.run(&dir, &["init", "--quiet"], "make a repository", false)?;
+    git.run(&dir, &["remote", "add", "--", "origin", url], "name the remote", false)?;
+    let (name, full) = match git_ref {
+        None => default_branch(&git, &dir, url)?,
+        Some(wanted) => find_ref(&git, &dir, url, wanted)?,
+    };
+    let what = format!("fetch `{name}` of `{url}`");
+    let spec = refspec(&full);
+    let args = ["fetch", "--quiet", "--no-tags", "--depth", "1", "--", "origin", &spec];
+    git.run(&dir, &args, &what, true)?;
+    check_out(&git, &dir, &full)?;
+    let mut tree = describe(&git, &dir, full)?;
+    tree.files = super::folder::tracked(&git, &dir)?;
+    tree.git_dir = Some(dir.join(".git"));
+    tree.root = dir;
+    Ok(tree)
+}
+
+fn check_transport(url: &str) -> Result<(), SourceError> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    let scp = scheme.is_none() && url.contains('@') && url.contains(':');
+    let allowed = matches!(scheme, Some("https" | "ssh" | "file")) || scp;
+    if allowed && !url.starts_with('-') && !url.contains(char::is_control) {
+        Ok(())
+    } else {
+        Err(SourceError::Transport(url.to_owned()))
+    }
+}
+
+/// The remote's default branch: short name and full ref.
+fn default_branch(git: &Git, dir: &Path, url: &str) -> Result<(String, String), SourceError> {
+    let what = format!("ask `{url}` for its default branch");
+    let args = ["ls-remote", "--symref", "--", "origin", "HEAD"];
+    let out = git.run(dir, &args, &what, true)?;
+    let text = String::from_utf8_lossy(&out);
+    let full = text
+        .lines()
+        .find_map(|l| l.strip_prefix("ref: ")?.split_whitespace().next())
+        .map(str::to_owned);
+    match full {
+        Some(full) => Ok((full.trim_start_matches("refs/heads/").to_owned(), full)),
+        None => Err(SourceError::Git {
+            what,
+            said: "it has no default branch".to_owned(),
+            remote: true,
+        }),
+    }
+}
+
+/// The full ref for a branch, tag, full ref or commit as people write it.
+fn find_ref(
+    git: &Git,
+    dir: &Path,
+    url: &str,
+    wanted: &str,
+) -> Result<(String, String), SourceError> {
+    let what = format!("find `{wanted}` in `{url}`");
+    if wanted.len() == 40 && wanted.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok((wanted.to_owned(), wanted.to_owned()));
+    }
+    let heads = format!("refs/heads/{wanted}");
+    let tags = format!("refs/tags/{wanted}");
+    let args = ["ls-remote", "--", "origin", wanted, &heads, &tags];
+    let out = git.run(dir, &args, &what, true)?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let refs: Vec<&str> = text.lines().filter_map(|l| l.split_whitespace().nth(1)).collect();
+    let found = [wanted, &heads, &tags].into_iter().find(|r| refs.contains(r));
+    match found {
+        Some(full) => Ok((wanted.to_owned(), full.to_owned())),
+        None => Err(SourceError::Git {
+            what,
+            said: "there is no such branch, tag or commit".to_owned(),
+            remote: true,
+        }),
+    }
+}
+
+fn refspec(full: &str) -> String {
+    match full.strip_prefix("refs/heads/") {
+        Some(branch) => format!("+{full}:refs/remotes/origin/{branch}"),
+        None if full.starts_with("refs/tags/") => format!("+{full}:{full}"),
+        None => full.to_owned(),
+    }
+}
+
+fn check_out(git: &Git, dir: &Path, full: &str) -> Result<(), SourceError> {
+    let what = "check the commit out";
+    match full.strip_prefix("refs/heads/") {
+        Some(branch) => {
+            let remote = format!("refs/remotes/origin/{branch}");
+            git.run(dir, &["checkout", "--quiet", "-B", branch, &remote, "--"], what, false)?;
+        }
+        None => {
+            git.run(dir, &["checkout", "--quiet", "--detach", "FETCH_HEAD", "--"], what, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// Commit and message of what is checked out in `dir`.
+pub(super) fn describe(git: &Git, dir: &Path, git_ref: String) -> Result<Tree, SourceError> {
+    let sha = git.line(dir, &["rev-parse", "--verify", "HEAD"], "read the commit")?;
+    let message = git.line(dir, &["log", "-1", "--format=%s"], "read the commit")?;
+    Ok(Tree { sha: Some(sha), git_ref, message, ..Tree::default() })
+}
+
+/// A `.git` with the whole history of a source, when it is under Git.
+pub(super) fn deepen(
+    work: &Path,
+    source: &Source,
+    tree: &Tree,
+) -> Result<Option<PathBuf>, SourceError> {
+    let (Some(shallow), Some(sha)) = (&tree.git_dir, &tree.sha) else { return Ok(None) };
+    let git = Git::new(work)?;
+    let full = work.join("full");
+    std::fs::create_dir_all(&full).map_err(|e| SourceError::read(&full, e))?;
+    let target = full.join(".git");
+    let from = match source {
+        Source::Git { url, .. } => url.clone(),
+        Source::Folder(path) => super::folder::file_url(path)?,
+        Source::Archive(_) => return Ok(None),
+    };
+    let remote = matches!(source, Source::Git { .. });
+    let what = format!("fetch the history of `{from}`");
+    let args = [
+        OsStr::new("clone"),
+        OsStr::new("--quiet"),
+        OsStr::new("--no-checkout"),
+        OsStr::new("--no-local"),
+        OsStr::new("--"),
+        OsStr::new(&from),
+        full.as_os_str(),
+    ];
+    git.run(work, &args, &what, remote)?;
+    match tree.git_ref.strip_prefix("refs/heads/") {
+        Some(branch) => {
+            let head = format!("refs/heads/{branch}");
+            git.run(&full, &["update-ref", &head, sha], "set the branch", false)?;
+            git.run(&full, &["symbolic-ref", "HEAD", &head], "set the branch", false)?;
+        }
+        None => {
+            git.run(&full, &["update-ref", "--no-deref", "HEAD", sha], "set the commit", false)?;
+        }
+    }
+    git.run(&full, &["read-tree", "HEAD"], "fill the index", false)?;
+    copy_remote(&git, shallow, &full)?;
+    Ok(Some(target))
+}
+
+/// The full clone names the same remote as the shallow one.
+fn copy_remote(git: &Git, shallow: &Path, full: &Path) -> Result<(), SourceError> {
+    let Some(dir) = shallow.parent() else { return Ok(()) };
+    let url = git.line(dir, &["config", "--get", "remote.origin.url"], "read the remote");
+    match url {
+        Ok(url) => {
+            git.run(full, &["remote", "set-url", "--", "origin", &url], "name the remote", false)?;
+        }
+        Err(_) => {
+            git.run(full, &["remote", "remove", "origin"], "name the remote", false)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Reading the source of a repository: a Git URL, a folder as it is, or an archive → a snapshot blob
+//! (tar, zstd) with a `.git` of depth 1, the commit, and the workflow files in it.
+//!
+//! Nothing of a repository is executed: no hooks, no filters, no prompts, and only a few transports.
+
+mod archive;
+mod folder;
+mod git;
+mod pack;
+
+use std::path::{Path, PathBuf};
+
+use gantry_api::lease::SourceRef;
+use gantry_depot::Depot;
+
+use crate::fleet::Source;
+
+/// Largest snapshot, in bytes of the compressed blob.
+pub const MAX_SNAPSHOT_BYTES: u64 = 8 << 30;
+/// Most files of one snapshot.
+pub const MAX_SNAPSHOT_FILES: usize = 2_000_000;
+/// Where workflow files are.
+pub const WORKFLOW_DIR: &str = ".github/workflows";
+
+/// A repository's files, kept in the depot, with what planning looks at.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The blobs, the commit and the ref.
+    pub source: SourceRef,
+    /// Workflow files by path.
+    pub workflows: Vec<WorkflowFile>,
+    /// First paragraph of the commit's message.
+    pub message: String,
+}
+
+/// A workflow file as it stands in the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowFile {
+    /// Path in the repository.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why a source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing is there, or it may not be read.
+    #[error("`{path}` cannot be read; check the path and its permissions")]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A folder was expected.
+    #[error("`{0}` is not a folder; name the repository's folder, or an archive with its ending")]
+    NotAFolder(PathBuf),
+    /// The git command is missing.
+    #[error("the `git` command cannot be started; install git 2.30 or newer")]
+    NoGit(#[source] std::io::Error),
+    /// Git refused.
+    #[error("git cannot {what}: {said}")]
+    Git {
+        /// What was tried.
+        what: String,
+        /// Last lines of its answer.
+        said: String,
+        /// Whether a remote was asked.
+        remote: bool,
+    },
+    /// A URL with a transport that is not allowed.
+    #[error(
+        "`{0}` is not a Git URL that may be used; write `https://…`, `ssh://…`, `git@host:path` or `file:///…`"
+    )]
+    Transport(String),
+    /// An archive that is none, or of an unknown kind.
+    #[error("`{path}` cannot be unpacked: {problem}")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// More or larger than allowed.
+    #[error("the source has more than {limit} {what}")]
+    TooLarge {
+        /// What is counted.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// A workflow file that is too large or not text.
+    #[error("`{path}` is not a text of at most {limit} bytes")]
+    Workflow {
+        /// Path in the repository.
+        path: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// The depot.
+    #[error("the snapshot cannot be kept")]
+    Depot(#[from] gantry_depot::DepotError),
+}
+
+impl SourceError {
+    pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    /// Whether a service outside is at fault.
+    pub fn is_upstream(&self) -> bool {
+        matches!(self, Self::Git { remote: true, .. })
+    }
+
+    /// The whole chain in one line, for a verdict.
+    pub fn explain(&self) -> String {
+        let mut text = format!("the source cannot be read: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// What was found out about a tree before it is packed.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    /// Where the files are.
+    pub root: PathBuf,
+    /// Files relative to the root, sorted; never `.git`.
+    pub files: Vec<PathBuf>,
+    /// A `.git` of depth 1 to put beside them.
+    pub git_dir: Option<PathBuf>,
+    /// A `.git` with the whole history.
+    pub full_git_dir: Option<PathBuf>,
+    pub sha: Option<String>,
+    pub git_ref: String,
+    pub dirty: bool,
+    pub message: String,
+}
+
+/// Reads a source and keeps it in the depot. `tmp` is a directory for what lies between.
+///
+/// # Errors
+/// Everything that [`SourceError`] names.
+pub async fn snapshot(depot: &Depot, tmp: &Path, source: &Source) -> Result<Snapshot, SourceError> {
+    let work = tempfile::Builder::new()
+        .prefix("source-")
+        .tempdir_in(tmp)
+        .map_err(|e| SourceError::read(tmp, e))?;
+    let (dir, wanted) = (work.path().to_owned(), source.clone());
+    let done = tokio::task::spawn_blocking(move || {
+        let tree = match &wanted {
+            Source::Git { url, git_ref } => git::fetch(&dir, url, git_ref.as_deref()),
+            Source::Folder(path) => folder::read(&dir, path),
+            Source::Archive(path) => archive::read(&dir, path),
+        }?;
+        let workflows = workflow_files(&tree)?;
+        let wants_history = workflows.iter().any(|w| w.text.contains("fetch-depth"));
+        let full = if wants_history { git::deepen(&dir, &wanted, &tree)? } else { None };
+        let tree = Tree { full_git_dir: full, ..tree };
+        let packed = pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
+        let whole = match &tree.full_git_dir {
+            Some(git) => Some(pack::pack(&dir.join("full.tar.zst"), &tree, Some(git))?),
+            None => None,
+        };
+        Ok::<_, SourceError>((tree, workflows, packed, whole))
+    })
+    .await
+    .map_err(|e| SourceError::read(tmp, std::io::Error::other(e)))?;
+    let (tree, workflows, packed, whole) = done?;
+    let blob = depot.put_file(&packed, MAX_SNAPSHOT_BYTES).await?;
+    let full = match whole {
+        Some(path) => Some(depot.put_file(&path, MAX_SNAPSHOT_BYTES).await?.digest),
+        None => None,
+    };
+    let source = SourceRef {
+        blob: blob.digest,
+        size: blob.size,
+        full,
+        sha: tree.sha.unwrap_or_else(|| "0".repeat(40)),
+        git_ref: tree.git_ref,
+        dirty: tree.dirty,
+    };
+    Ok(Snapshot { source, workflows, message: tree.message })
+}
+
+fn workflow_files(tree: &Tree) -> Result<Vec<WorkflowFile>, SourceError> {
+    let limit = gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
+    let mut found = Vec::new();
+    for file in &tree.files {
+        let ends = file.extension().is_some_and(|e| e == "yml" || e == "yaml");
+        if !ends || file.parent() != Some(Path::new(WORKFLOW_DIR)) {
+            continue;
+        }
+        let path = file.to_string_lossy().into_owned();
+        let full = tree.root.join(file);
+        let size = std::fs::metadata(&full).map_err(|e| SourceError::read(&full, e))?.len();
+        let wrong = || SourceError::Workflow { path: path.clone(), limit };
+        if size > limit as u64 {
+            return Err(wrong());
+        }
+        let bytes = std::fs::read(&full).map_err(|e| SourceError::read(&full, e))?;
+        let text = String::from_utf8(bytes).map_err(|_| wrong())?;
+        found.push(WorkflowFile { path, text });
+    }
+    Ok(found)
+}

@@ -1,0 +1,107 @@
+//! What a living hub shares between its driver, its routes and its owner.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gantry_api::lease::SourceRef;
+use gantry_core::{Digest, EventId, JobId, RunId, RunnerId};
+use gantry_depot::{Depot, Logs};
+use gantry_mesh::Graph;
+use gantry_store::Db;
+use gantry_store::runners::RunnerRecord;
+use gantry_workflow::plan::Plan;
+use indexmap::IndexMap;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::driver::Poke;
+use crate::events::RunEvent;
+use crate::fleet::RepoSettings;
+use crate::hub::HubOptions;
+
+/// Shared by everything inside one hub.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub id: String,
+    pub dir: PathBuf,
+    pub options: HubOptions,
+    pub db: Db,
+    pub depot: Depot,
+    pub logs: Logs,
+    /// Digest of the registration token.
+    pub token: Digest,
+    pub events: broadcast::Sender<RunEvent>,
+    pub pokes: mpsc::UnboundedSender<Poke>,
+    pub live: Mutex<Live>,
+}
+
+/// What the driver keeps in memory of unfinished work.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub runs: HashMap<RunId, Arc<LiveRun>>,
+    pub submissions: HashMap<EventId, Arc<LiveSubmission>>,
+    pub runners: HashMap<RunnerId, RunnerRecord>,
+    /// Runners whose process has ended: nothing that they sent before counts any more.
+    pub gone: HashSet<RunnerId>,
+    /// Why queued jobs wait, as decided last: written to the store when it changes only.
+    pub holds: HashMap<JobId, String>,
+}
+
+/// An unfinished run with all that its jobs are made of.
+#[derive(Debug)]
+pub(crate) struct LiveRun {
+    pub id: RunId,
+    pub submission: EventId,
+    pub repository: String,
+    pub workflow_path: String,
+    pub plan: Plan,
+    pub settings: RepoSettings,
+    pub source: SourceRef,
+    pub keep: bool,
+}
+
+/// An unfinished submission.
+#[derive(Debug)]
+pub(crate) struct LiveSubmission {
+    pub graph: Graph,
+    /// Runs by repository; every selected repository has at least one.
+    pub runs: IndexMap<String, Vec<RunId>>,
+    /// Sources by repository, of those that could be read.
+    pub sources: IndexMap<String, SourceRef>,
+}
+
+impl Live {
+    /// Forgets the runners of this name for good; answers who they were.
+    pub fn forget_runners(&mut self, name: &str) -> HashSet<RunnerId> {
+        let named = |(id, runner): (&RunnerId, &RunnerRecord)| (runner.name == name).then_some(*id);
+        let gone: HashSet<RunnerId> = self.runners.iter().filter_map(named).collect();
+        self.runners.retain(|id, _| !gone.contains(id));
+        self.gone.extend(&gone);
+        gone
+    }
+}
+
+impl Shared {
+    /// The memory; a panic elsewhere leaves it whole, since every change is one insert or remove.
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn run(&self, id: RunId) -> Option<Arc<LiveRun>> {
+        self.live().runs.get(&id).cloned()
+    }
+
+    pub fn submission(&self, id: EventId) -> Option<Arc<LiveSubmission>> {
+        self.live().submissions.get(&id).cloned()
+    }
+
+    /// Tells subscribers; nobody may listen.
+    pub fn tell(&self, event: RunEvent) {
+        let _ = self.events.send(event);
+    }
+
+    /// Wakes the driver; it may have ended.
+    pub fn poke(&self, poke: Poke) {
+        let _ = self.pokes.send(poke);
+    }
+}

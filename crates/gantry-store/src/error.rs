@@ -1,0 +1,74 @@
+//! What can go wrong in the store.
+
+use std::sync::Arc;
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused or could not be reached.
+    #[error("the store could not be read or written")]
+    Database(#[source] Arc<sqlx::Error>),
+    /// The stored state is not the one that the change starts from.
+    #[error("{what} `{id}` is not in state `{expected}` any more")]
+    Conflict {
+        /// Kind of the record.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// The state that the change starts from.
+        expected: &'static str,
+    },
+    /// The state machine has no such change.
+    #[error(transparent)]
+    Transition(#[from] gantry_core::TransitionError),
+    /// No such record.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// Kind of the record.
+        what: &'static str,
+        /// What was looked for.
+        id: String,
+    },
+    /// A stored text that the program does not understand.
+    #[error("column `{column}` holds a text that cannot be read: {problem}")]
+    Corrupt {
+        /// Name of the column.
+        column: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Written by another version.
+    #[error(
+        "the store has schema version {found}, this program has {known}; use the program version that wrote it, or another data directory"
+    )]
+    Schema {
+        /// Version in the store.
+        found: i64,
+        /// Newest version that the program knows.
+        known: i64,
+    },
+    /// A write on a store opened for reading.
+    #[error("the store is open for reading only")]
+    ReadOnly,
+    /// The writer has ended.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+}
+
+impl StoreError {
+    /// Whether somebody else changed the record first.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Transition(_))
+    }
+
+    /// Whether the record is missing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}

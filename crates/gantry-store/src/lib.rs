@@ -1,0 +1,131 @@
+//! Records of runs, jobs, attempts, steps, leases and artifacts on SQLite and PostgreSQL.
+//!
+//! One SQL text serves both engines ([`statements`]); values and rows pass through the small dynamic
+//! layer in [`engine`]; every write goes through the group-committing [`writer`]. Records, not rules:
+//! what may follow what is decided by `gantry_core::state`, and each change of a state is a
+//! compare-and-set on the stored one.
+//!
+//! Not in here: decisions, blobs and log bytes.
+
+pub mod attempts;
+pub mod decisions;
+pub mod engine;
+pub mod error;
+pub mod files;
+pub mod hubs;
+pub mod jobs;
+pub mod reports;
+pub mod runners;
+pub mod runs;
+pub mod schema;
+pub mod statements;
+pub mod steps;
+pub mod submissions;
+pub mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub use engine::{Conn, Tx};
+pub use error::StoreError;
+
+use engine::Pool;
+use writer::Writer;
+
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+/// Longest wait for another process's write on SQLite.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The store: a pool of readers and one group-committing writer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Db {
+    readers: Pool,
+    writer: Option<Writer>,
+}
+
+impl Db {
+    /// Opens or creates the SQLite file at `path` and brings its schema up to date.
+    ///
+    /// Write-ahead log with full synchronisation: what was answered survives a power cut.
+    ///
+    /// # Errors
+    /// The file cannot be opened or its schema is newer than this program.
+    pub async fn open_sqlite(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let writing = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let mut conn = Conn::Lite(writing.acquire().await?);
+        schema::migrate(&mut conn).await?;
+        Ok(Self { readers: Self::sqlite_readers(path).await?, writer: Some(Writer::start(conn)) })
+    }
+
+    /// Opens the SQLite file at `path` for reading only, also while a hub writes it.
+    ///
+    /// # Errors
+    /// The file is missing, unreadable, or its schema is another than this program's.
+    pub async fn open_sqlite_read_only(path: &Path) -> Result<Self, StoreError> {
+        let db = Self { readers: Self::sqlite_readers(path).await?, writer: None };
+        schema::check(&mut db.read().await?).await?;
+        Ok(db)
+    }
+
+    async fn sqlite_readers(path: &Path) -> Result<Pool, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .create_if_missing(false)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        Ok(Pool::Lite(pool))
+    }
+
+    /// Connects to a PostgreSQL database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// The server refuses, or the schema is newer than this program.
+    pub async fn open_postgres(options: PgConnectOptions) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new().max_connections(READERS + 1).connect_with(options).await?;
+        let mut conn = Conn::Pg(pool.acquire().await?);
+        schema::migrate(&mut conn).await?;
+        Ok(Self { readers: Pool::Pg(pool), writer: Some(Writer::start(conn)) })
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// No connection could be had.
+    pub async fn read(&self) -> Result<Conn, StoreError> {
+        Ok(match &self.readers {
+            Pool::Lite(pool) => Conn::Lite(pool.acquire().await?),
+            Pool::Pg(pool) => Conn::Pg(pool.acquire().await?),
+        })
+    }
+
+    /// Runs `work` in a transaction and answers once it is durable; an error undoes all of it.
+    ///
+    /// Transactions that wait at the same time are committed together, each in its own savepoint.
+    ///
+    /// # Errors
+    /// What `work` returns; or the store's own error when it is read-only or the commit fails.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.write(work).await,
+            None => Err(StoreError::ReadOnly.into()),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Every SQL text of the store, each good for both engines; a test prepares all of them on both.
+//!
+//! Prefix queries compare with `substr`, since `LIKE` ignores case on one engine and not on the other.
+
+macro_rules! statements {
+    ($($name:ident = $sql:expr;)*) => {
+        $(pub(crate) const $name: &str = $sql;)*
+        /// Every statement with its name.
+        pub const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+macro_rules! run_columns {
+    () => {
+        "id, submission, hub, repository, seq, workflow_path, workflow_name, run_name, number, event, \
+         sha, git_ref, dirty, state, outcome, fault, reason, cancel_reason, config_digest, plan_digest, \
+         created_us, started_us, ended_us"
+    };
+}
+
+macro_rules! job_columns {
+    () => {
+        "id, run, key, job, name, seq, state, outcome, fault, reason, continue_on_error, leg, needs, \
+         outputs, attempts, hold, created_us, queued_us, started_us, ended_us"
+    };
+}
+
+macro_rules! attempt_columns {
+    () => {
+        "id, job, run, number, state, outcome, fault, reason, cancel_reason, runner, runner_name, \
+         usage, report, log_bytes, created_us, started_us, ended_us"
+    };
+}
+
+statements! {
+    SCHEMA_VERSION_FETCH = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_versions";
+    SCHEMA_VERSION_INSERT = "INSERT INTO schema_versions (version) VALUES ($1)";
+    EPOCH_NEXT = "UPDATE counters SET value = value + 1 WHERE name = 'lease_epoch' RETURNING value";
+
+    HUB_INSERT = "INSERT INTO hubs (id, pid, started_us) VALUES ($1, $2, $3)";
+    HUB_LIST_OPEN = "SELECT id, pid, started_us, ended_us, end_reason FROM hubs WHERE ended_us IS NULL ORDER BY started_us";
+    HUB_END = "UPDATE hubs SET ended_us = $2, end_reason = $3 WHERE id = $1 AND ended_us IS NULL";
+
+    SUBMISSION_INSERT = "INSERT INTO submissions (id, hub, event, detail, created_us) VALUES ($1, $2, $3, $4, $5)";
+    SUBMISSION_END = "UPDATE submissions SET ended_us = $2 WHERE id = $1 AND ended_us IS NULL";
+    SUBMISSION_FETCH = "SELECT id, hub, event, detail, created_us, ended_us FROM submissions WHERE id = $1";
+    SUBMISSION_LIST = "SELECT id, hub, event, detail, created_us, ended_us FROM submissions ORDER BY created_us DESC, id DESC LIMIT $1";
+    SUBMISSION_LIST_OPEN = "SELECT id, hub, event, detail, created_us, ended_us FROM submissions WHERE hub = $1 AND ended_us IS NULL ORDER BY id";
+
+    RUN_INSERT = concat!("INSERT INTO runs (", run_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)");
+    RUN_FETCH = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
+    RUN_LIST = concat!("SELECT ", run_columns!(), " FROM runs ORDER BY created_us DESC, id DESC LIMIT $1");
+    RUN_LIST_BY_SUBMISSION = concat!("SELECT ", run_columns!(), " FROM runs WHERE submission = $1 ORDER BY seq");
+    RUN_LIST_OPEN = concat!("SELECT ", run_columns!(), " FROM runs WHERE hub = $1 AND ended_us IS NULL ORDER BY id");
+    RUN_STEP = "UPDATE runs SET state = $3, started_us = COALESCE(started_us, $4) WHERE id = $1 AND state = $2";
+    RUN_CANCEL = "UPDATE runs SET state = $3, cancel_reason = $4 WHERE id = $1 AND state = $2";
+    RUN_FINISH = "UPDATE runs SET state = $3, outcome = $4, fault = $5, reason = $6, ended_us = $7 WHERE id = $1 AND state = $2";
+    RUN_NUMBER_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 AS number FROM runs WHERE repository = $1 AND workflow_path = $2";
+    RUN_PLAN_INSERT = "INSERT INTO run_plans (run, plan, settings, source) VALUES ($1, $2, $3, $4)";
+    RUN_PLAN_FETCH = "SELECT plan, settings, source FROM run_plans WHERE run = $1";
+
+    JOB_INSERT = concat!("INSERT INTO jobs (", job_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)");
+    JOB_FETCH = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1");
+    JOB_LIST = concat!("SELECT ", job_columns!(), " FROM jobs WHERE run = $1 ORDER BY seq, key");
+    JOB_LIST_BY_STATE = concat!("SELECT ", job_columns!(), " FROM jobs WHERE state = $2 AND run IN (SELECT id FROM runs WHERE hub = $1 AND ended_us IS NULL) ORDER BY queued_us, id");
+    JOB_QUEUE = "UPDATE jobs SET state = $3, needs = $4, queued_us = $5 WHERE id = $1 AND state = $2";
+    JOB_REQUEUE = "UPDATE jobs SET state = $3, queued_us = $4, hold = NULL WHERE id = $1 AND state = $2";
+    JOB_RUN = "UPDATE jobs SET state = $3, attempts = attempts + 1, hold = NULL, started_us = COALESCE(started_us, $4) WHERE id = $1 AND state = $2";
+    JOB_HOLD = "UPDATE jobs SET hold = $2 WHERE id = $1 AND state <> 'finished'";
+    JOB_FINISH = "UPDATE jobs SET state = $3, outcome = $4, fault = $5, reason = $6, outputs = $7, hold = NULL, ended_us = $8 WHERE id = $1 AND state = $2";
+
+    ATTEMPT_INSERT = concat!("INSERT INTO attempts (", attempt_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+    ATTEMPT_FETCH = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1");
+    ATTEMPT_LIST = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE run = $1 ORDER BY job, number");
+    ATTEMPT_LATEST = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE job = $1 ORDER BY number DESC LIMIT 1");
+    ATTEMPT_START = "UPDATE attempts SET state = $3, started_us = $4 WHERE id = $1 AND state = $2";
+    ATTEMPT_CANCEL = "UPDATE attempts SET state = $3, cancel_reason = $4 WHERE id = $1 AND state = $2";
+    ATTEMPT_FINISH = "UPDATE attempts SET state = $3, outcome = $4, fault = $5, reason = $6, usage = $7, report = $8, log_bytes = $9, started_us = $10, ended_us = $11 WHERE id = $1 AND state = $2";
+
+    LEASE_INSERT = "INSERT INTO leases (id, attempt, hub, runner, epoch, expires_us) VALUES ($1, $2, $3, $4, $5, $6)";
+    LEASE_FETCH = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE id = $1";
+    LEASE_BY_ATTEMPT = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE attempt = $1";
+    LEASE_RENEW = "UPDATE leases SET expires_us = $3 WHERE id = $1 AND epoch = $2 AND released_us IS NULL";
+    LEASE_RELEASE = "UPDATE leases SET released_us = $3 WHERE id = $1 AND epoch = $2 AND released_us IS NULL";
+    LEASE_LIST_EXPIRED = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE hub = $1 AND expires_us <= $2 AND released_us IS NULL ORDER BY expires_us";
+    LEASE_LIST_OPEN = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE hub = $1 AND released_us IS NULL ORDER BY epoch";
+    LEASE_LIST_UNBEGUN = "SELECT l.id, l.attempt, l.hub, l.runner, l.epoch, l.expires_us, l.released_us FROM leases l JOIN attempts a ON a.id = l.attempt WHERE l.hub = $1 AND l.runner = $2 AND l.released_us IS NULL AND a.started_us IS NULL ORDER BY l.epoch";
+
+    STEP_INSERT = "INSERT INTO steps (attempt, idx, name, step_id, state, outcome, conclusion, usage, line, started_us, ended_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    STEP_UPDATE = "UPDATE steps SET name = $4, step_id = $5, state = $6, outcome = $7, conclusion = $8, usage = $9, line = $10, started_us = $11, ended_us = $12 WHERE attempt = $1 AND idx = $2 AND state = $3";
+    STEP_STATE = "SELECT state FROM steps WHERE attempt = $1 AND idx = $2";
+    STEP_LIST = "SELECT attempt, idx, name, step_id, state, outcome, conclusion, usage, line, started_us, ended_us FROM steps WHERE attempt = $1 ORDER BY idx";
+
+    ANNOTATION_INSERT = "INSERT INTO annotations (attempt, idx, body) VALUES ($1, $2, $3)";
+    ANNOTATION_LIST = "SELECT body FROM annotations WHERE attempt = $1 ORDER BY idx";
+    DENIAL_INSERT = "INSERT INTO denials (attempt, idx, host, port, reason, times, step) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    DENIAL_LIST = "SELECT host, port, reason, times, step FROM denials WHERE attempt = $1 ORDER BY idx";
+
+    RUNNER_INSERT = "INSERT INTO runners (id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
+    RUNNER_FETCH = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE id = $1";
+    RUNNER_LIST_SEEN = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE seen_us >= $1 ORDER BY id";
+    RUNNER_SEEN = "UPDATE runners SET seen_us = $2 WHERE id = $1";
+
+    ARTIFACT_INSERT = "INSERT INTO artifacts (id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (run, name) DO NOTHING";
+    ARTIFACT_REPLACE = "UPDATE artifacts SET id = $3, size = $4, files = $5, blob = $6, blob_bytes = $7, created_us = $8, attempt = $9 WHERE run = $1 AND name = $2";
+    ARTIFACT_LIST = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt FROM artifacts WHERE run = $1 ORDER BY name";
+    ARTIFACT_FETCH = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt FROM artifacts WHERE run = $1 AND name = $2";
+
+    CACHE_INSERT = "INSERT INTO caches (repository, key, version, blob, size, created_us, used_us) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (repository, key, version) DO NOTHING";
+    CACHE_FETCH = "SELECT key, version, blob, size, created_us FROM caches WHERE repository = $1 AND key = $2 AND version = $3";
+    CACHE_BY_PREFIX = "SELECT key, version, blob, size, created_us FROM caches WHERE repository = $1 AND version = $2 AND substr(key, 1, length($3)) = $3 ORDER BY created_us DESC, key DESC LIMIT 1";
+    CACHE_HAS_BLOB = "SELECT key FROM caches WHERE repository = $1 AND blob = $2 LIMIT 1";
+    CACHE_USED = "UPDATE caches SET used_us = $4 WHERE repository = $1 AND key = $2 AND version = $3";
+    CACHE_LIST = "SELECT key, version, blob, size, created_us FROM caches WHERE repository = $1 ORDER BY created_us DESC, key";
+
+    DECISION_INSERT = "INSERT INTO decisions (submission, run, job, at_us, kind, reason) VALUES ($1, $2, $3, $4, $5, $6)";
+    DECISION_LIST_BY_RUN = "SELECT submission, run, job, at_us, kind, reason FROM decisions WHERE run = $1 ORDER BY seq";
+    DECISION_LIST_BY_SUBMISSION = "SELECT submission, run, job, at_us, kind, reason FROM decisions WHERE submission = $1 ORDER BY seq";
+}

@@ -1,0 +1,7 @@
+//! One contract, two engines: the same tests on SQLite and on a real PostgreSQL.
+
+#![allow(clippy::unwrap_used)]
+
+mod contract;
+mod engines;
+mod fixture;

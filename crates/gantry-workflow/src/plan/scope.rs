@@ -1,0 +1,69 @@
+//! Contexts that exist before a job runs, and evaluation over them.
+
+use crate::expr::{self, ExprError, Scope, Status, Value};
+use crate::read::expressions::has_expression;
+
+/// The contexts of planning; what is `None` does not exist.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PlanScope<'a> {
+    /// `github`.
+    pub github: Option<&'a Value>,
+    /// `inputs`.
+    pub inputs: Option<&'a Value>,
+    /// `vars`.
+    pub vars: Option<&'a Value>,
+    /// `needs`.
+    pub needs: Option<&'a Value>,
+    /// `strategy`.
+    pub strategy: Option<&'a Value>,
+    /// `matrix`.
+    pub matrix: Option<&'a Value>,
+    /// What the status functions say.
+    pub status: Status,
+}
+
+impl Scope for PlanScope<'_> {
+    fn context(&self, name: &str) -> Option<Value> {
+        match name {
+            "github" => self.github,
+            "inputs" => self.inputs,
+            "vars" => self.vars,
+            "needs" => self.needs,
+            "strategy" => self.strategy,
+            "matrix" => self.matrix,
+            _ => None,
+        }
+        .cloned()
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl PlanScope<'_> {
+    /// A text with its expressions replaced.
+    ///
+    /// # Errors
+    /// As [`expr::interpolate`].
+    pub(crate) fn text(&self, text: &str) -> Result<String, ExprError> {
+        if has_expression(text) { expr::interpolate(text, self) } else { Ok(text.to_owned()) }
+    }
+
+    /// A text that is one expression keeps its type; a text without any is itself.
+    ///
+    /// # Errors
+    /// As [`expr::evaluate_template`].
+    pub(crate) fn value(&self, text: &str) -> Result<Value, ExprError> {
+        if has_expression(text) {
+            expr::evaluate_template(text, self)
+        } else {
+            Ok(Value::String(text.to_owned()))
+        }
+    }
+}
+
+/// A scalar as text, as GitHub prints it; `None` for lists and objects.
+pub(crate) fn scalar_text(value: &Value) -> Option<String> {
+    value.is_primitive().then(|| value.to_text().into_owned())
+}

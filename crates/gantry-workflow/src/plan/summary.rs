@@ -1,0 +1,80 @@
+//! A plan as JSON for people and tools (`gantry workflow plan --json`).
+
+use serde_json::{Value as Json, json};
+
+use super::{Legs, Plan, PlannedJob, Support};
+use crate::model::{Step, StepAction};
+
+/// The plan: whether it is triggered, its jobs with needs, legs, steps, and whether they can run.
+pub fn summary(plan: &Plan) -> Json {
+    let jobs: serde_json::Map<String, Json> =
+        plan.jobs.iter().map(|(id, job)| (id.clone(), job_summary(job))).collect();
+    json!({
+        "workflow": plan.workflow,
+        "run_name": plan.run_name,
+        "file": plan.file,
+        "triggered": plan.not_triggered.is_none(),
+        "not_triggered": plan.not_triggered,
+        "inputs": plan.inputs,
+        "jobs": jobs,
+        "diagnostics": plan.diagnostics,
+    })
+}
+
+fn job_summary(planned: &PlannedJob) -> Json {
+    let legs = match &planned.legs {
+        Legs::Deferred => json!("deferred"),
+        Legs::Known(legs) => legs
+            .iter()
+            .map(|l| {
+                json!({
+                    "key": l.key,
+                    "name": l.name,
+                    "matrix": l.matrix,
+                    "runs_on": l.runs_on,
+                    "timeout_ms": l.timeout_ms,
+                    "continue_on_error": l.continue_on_error,
+                    "runnable": l.unsupported.is_empty(),
+                    "unsupported": l.unsupported,
+                })
+            })
+            .collect(),
+    };
+    let (runnable, unsupported) = match &planned.support {
+        Support::Runnable => (true, json!([])),
+        Support::NotSelected => (false, json!([])),
+        Support::Unsupported(causes) => (false, json!(causes)),
+    };
+    let runs_on: Vec<&str> = planned.job.runs_on.labels.iter().map(|t| t.text.as_str()).collect();
+    json!({
+        "needs": planned.needs,
+        "if": planned.job.condition.as_ref().map(|t| &t.text),
+        "uses": planned.job.uses.as_ref().map(|t| &t.text),
+        "runs_on": runs_on,
+        "legs": legs,
+        "steps": planned.job.steps.iter().map(step_summary).collect::<Vec<_>>(),
+        "selected": planned.support != Support::NotSelected,
+        "runnable": runnable,
+        "unsupported": unsupported,
+    })
+}
+
+fn step_summary(step: &Step) -> Json {
+    let name = step.name.as_ref().map(|t| t.text.clone());
+    match &step.action {
+        StepAction::Run { script, shell, .. } => {
+            let first = script.text.lines().next().unwrap_or("");
+            json!({
+                "id": step.id,
+                "name": name.unwrap_or_else(|| format!("Run {first}")),
+                "run": script.text,
+                "shell": shell.as_ref().map(|t| &t.text),
+            })
+        }
+        StepAction::Uses { uses, .. } => json!({
+            "id": step.id,
+            "name": name.unwrap_or_else(|| format!("Run {}", uses.text)),
+            "uses": uses.text,
+        }),
+    }
+}

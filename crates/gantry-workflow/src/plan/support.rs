@@ -1,0 +1,65 @@
+//! What of a workflow this hub cannot run, with cause and place.
+
+use gantry_core::Diagnostic;
+
+use super::glob::matches;
+use super::{Leg, Legs, Plan, Support};
+use crate::model::Job;
+
+/// Whether a job can run here. One that has a leg which can is runnable; its other legs carry their
+/// causes themselves.
+pub(super) fn of_job(job: &Job, legs: &Legs, broken: Vec<Diagnostic>) -> Support {
+    let mut causes = broken;
+    causes.extend(job.unsupported.iter().cloned());
+    if causes.is_empty()
+        && let Legs::Known(legs) = legs
+        && legs.iter().all(|l: &Leg| !l.unsupported.is_empty())
+    {
+        for d in legs.iter().flat_map(|l| &l.unsupported) {
+            if !causes.contains(d) {
+                causes.push(d.clone());
+            }
+        }
+    }
+    if causes.is_empty() { Support::Runnable } else { Support::Unsupported(causes) }
+}
+
+/// Why a leg with these labels finds no runner here.
+pub(super) fn label_problem(
+    plan: &Plan,
+    id: &str,
+    job: &Job,
+    labels: &[String],
+) -> Option<Diagnostic> {
+    let span =
+        job.runs_on.labels.first().or(job.runs_on.group.as_ref()).map_or(job.span, |t| t.span);
+    let d = |message: String| {
+        Diagnostic::error("workflow/unsupported-runner", &plan.file, message).at(span)
+    };
+    if let Some(group) = &job.runs_on.group {
+        return Some(
+            d(format!("job `{id}` asks for the runner group `{}`", group.text))
+                .because("this hub has no runner groups")
+                .fix("ask for labels"),
+        );
+    }
+    let served = |label: &str| {
+        let lower = label.to_lowercase();
+        plan.labels.iter().any(|p| matches(&p.to_lowercase(), &lower))
+    };
+    let label = labels.iter().find(|l| !served(l))?;
+    let lower = label.to_lowercase();
+    let foreign = ["windows", "macos"].into_iter().find(|os| lower.starts_with(os));
+    let known: Vec<String> = plan.labels.iter().map(|l| format!("`{l}`")).collect();
+    Some(match foreign {
+        Some(os) => d(format!("job `{id}` asks for the runner `{label}`"))
+            .because(format!("this hub runs Linux jobs and has no {os} machines"))
+            .fix("run the job on `ubuntu-latest`, or leave it out"),
+        None if known.is_empty() => d(format!("no runner here has the label `{label}`"))
+            .because("this hub serves no labels")
+            .fix("map the label to an image in the hub file"),
+        None => d(format!("no runner here has the label `{label}`"))
+            .because(format!("labels here: {}", known.join(", ")))
+            .fix("use one of them, or map the label to an image in the hub file"),
+    })
+}

@@ -1,0 +1,109 @@
+//! What follows from what happened: the one function that moves a run on.
+//!
+//! The driver loads a [`RunView`], calls [`next`], persists the decisions, performs their effects, and
+//! calls again after every change until nothing is decided.
+
+mod condition;
+mod finish;
+mod job;
+
+use std::collections::BTreeSet;
+
+use gantry_core::{JobState, Verdict};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::expr::Value;
+use crate::plan::{Leg, Plan, Support};
+
+/// The run as stored.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunView {
+    /// Legs by key; a job whose legs are not expanded yet has none.
+    pub legs: IndexMap<String, LegView>,
+    /// Somebody asked to cancel.
+    pub cancel_requested: bool,
+    /// Keys of the running legs that a [`Decision::Cancel`] was made for already.
+    pub cancelling: BTreeSet<String>,
+    /// [`Decision::Finish`] was made already: the run is over.
+    pub finished: bool,
+}
+
+/// One leg as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LegView {
+    /// Id of its job in the workflow file.
+    pub job: String,
+    /// Its state.
+    pub state: JobState,
+    /// How it ended.
+    pub verdict: Option<Verdict>,
+    /// Its outputs.
+    pub outputs: IndexMap<String, String>,
+    /// `continue-on-error` of the leg: its failure does not fail the run.
+    pub continue_on_error: bool,
+}
+
+/// What must happen now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Create these legs of a job in state `waiting`.
+    Expand {
+        /// Job id.
+        job: String,
+        /// Its legs.
+        legs: Vec<Leg>,
+    },
+    /// Queue a leg: its needs are done and its condition holds.
+    Queue {
+        /// Leg key.
+        leg: String,
+        /// The `needs` context for it.
+        needs: Value,
+    },
+    /// End a leg (or, with no leg yet, the whole job under the job's id as key: create it ended)
+    /// without running it.
+    End {
+        /// Job id.
+        job: String,
+        /// Leg key.
+        leg: String,
+        /// Skipped, unsupported, condition broken, cancelled before start.
+        verdict: Verdict,
+    },
+    /// Ask the runner of a running leg to end it (cancel, fail-fast).
+    Cancel {
+        /// Leg key.
+        leg: String,
+        /// Why.
+        reason: String,
+    },
+    /// Every job has ended: the run ends so.
+    Finish(Verdict),
+}
+
+/// Everything that follows now, in order. Empty when the run waits for its running legs, or is over.
+///
+/// Each decision is made once, provided that the view shows the ones made before. Jobs are expanded
+/// as soon as their legs are known; their legs wait until every need has ended.
+pub fn next(plan: &Plan, view: &RunView) -> Vec<Decision> {
+    let mut out = Vec::new();
+    if view.finished {
+        return out;
+    }
+    let run = condition::Run::new(plan, view);
+    if plan.not_triggered.is_none() {
+        for (id, planned) in &plan.jobs {
+            if planned.support != Support::NotSelected {
+                job::decide(&run, id, planned, &mut out);
+            }
+        }
+    }
+    if out.is_empty()
+        && let Some(verdict) = finish::verdict(&run)
+    {
+        out.push(Decision::Finish(verdict));
+    }
+    out
+}

@@ -1,0 +1,12 @@
+//! The workflow language from the outside: reading, planning, moving a run on.
+
+mod common;
+mod corpus;
+mod diagnostics;
+mod filters;
+mod grammar;
+mod matrix;
+mod plans;
+mod robustness;
+mod runs;
+mod runs_random;

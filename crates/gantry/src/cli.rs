@@ -1,0 +1,470 @@
+//! The command line: every command, its options, and examples. Parsing only; `cmd` and `run` act.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::out::Color;
+
+/// One hub for the CI/CD of many repositories.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gantry",
+    version,
+    term_width = 100,
+    after_help = "\
+Examples:
+  gantry run                       run this repository's workflows on its working tree
+  gantry run --hub fleet/          run every repository of a hub file
+  gantry workflow check .          check workflow files
+  gantry doctor                    what this machine can and cannot do
+
+Exit codes: 0 all green, 1 something failed, 2 usage or bad input, 3 this machine cannot isolate,
+4 infrastructure fault, 130 cancelled."
+)]
+pub struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(Box<RunArgs>),
+    Runs(RunsArgs),
+    Why(WhyArgs),
+    Workflow(WorkflowArgs),
+    Expr(ExprArgs),
+    Config(ConfigArgs),
+    Doctor(DoctorArgs),
+    Completion(CompletionArgs),
+    Version(VersionArgs),
+    Runner(RunnerArgs),
+    /// Prints a generated page of the reference.
+    #[command(hide = true)]
+    Reference {
+        /// Which.
+        #[arg(value_enum, default_value = "commands")]
+        page: ReferencePage,
+    },
+}
+
+/// Generated pages of `docs/reference`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReferencePage {
+    /// All commands, as Markdown.
+    Commands,
+    /// JSON Schema of the hub file.
+    Hub,
+    /// JSON Schema of a `pipeline_run` record.
+    PipelineRun,
+    /// JSON Schema of a `job` record.
+    Job,
+}
+
+/// Runs the workflows of one or several repositories, isolated, and waits for the end.
+///
+/// With a hub file (`gantry.yaml`, or a folder of such files) every enabled repository runs, those
+/// that others depend on first. Without one, the workflows of the repository around the current
+/// folder run on its working tree as it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry run                                   this repository, its working tree, event `push`
+  gantry run --hub fleet/gantry.yaml           a whole fleet
+  gantry run --hub fleet --repo api --repo web two of its repositories
+  gantry run --workflow ci.yml --job test      one job and what it needs
+  gantry run --event workflow_dispatch --input version=1.2
+  gantry run --json > summary.json             the summary for scripts; progress goes to stderr
+
+Ctrl-C once cancels gracefully, twice kills.
+Exit codes: 0 all green, 1 something failed, 2 usage or bad input, 3 this machine cannot isolate,
+4 infrastructure fault, 130 cancelled.")]
+pub struct RunArgs {
+    /// Hub file, or a folder with one.
+    #[arg(long, value_name = "PATH")]
+    pub hub: Option<PathBuf>,
+    /// Only this repository; may be repeated. Dependencies on others are not waited for.
+    #[arg(long = "repo", value_name = "NAME")]
+    pub repos: Vec<String>,
+    /// Only this workflow file, whether its triggers match or not.
+    #[arg(long, value_name = "FILE")]
+    pub workflow: Option<String>,
+    /// Event to act on; `workflow_dispatch` when inputs are given, else the hub's, else `push`.
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+    /// JSON file with the event's payload (`github.event`).
+    #[arg(long, value_name = "FILE")]
+    pub event_file: Option<PathBuf>,
+    /// Input of the event; may be repeated.
+    #[arg(long = "input", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub inputs: Vec<(String, String)>,
+    /// Only this job and what it needs; may be repeated.
+    #[arg(long = "job", value_name = "ID")]
+    pub jobs_only: Vec<String>,
+    /// Jobs at the same time; one per core when absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Print the summary as JSON; progress goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+    /// Show what every step runs and the runner's own lines too, as the stored logs do.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// Keep the sandboxes' directories for a look afterwards.
+    #[arg(long)]
+    pub keep: bool,
+    /// How jobs are kept apart; `process` is no isolation at all, for development only.
+    #[arg(long, value_enum, default_value = "container", value_name = "KIND")]
+    pub isolation: IsolationArg,
+    /// Program that makes the containers; the hub's setting when absent.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub runtime: Option<RuntimeArg>,
+    /// Record what jobs connect to instead of blocking it, and print the minimal list.
+    #[arg(long)]
+    pub learn_egress: bool,
+    /// Where records, logs and blobs are kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where results go; below the data directory when absent.
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+/// How jobs are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IsolationArg {
+    /// A container with every namespace.
+    Container,
+    /// Plain processes of this user.
+    Process,
+}
+
+impl IsolationArg {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// Program that makes the containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeArg {
+    /// The built-in one.
+    Embedded,
+    /// `runc` from the path.
+    Runc,
+    /// `crun` from the path.
+    Crun,
+    /// `runsc` (gVisor) from the path.
+    Runsc,
+}
+
+impl RuntimeArg {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+            Self::Runsc => "runsc",
+        }
+    }
+}
+
+/// Where records are kept, for commands that look at earlier runs.
+#[derive(Debug, Args)]
+pub struct DataArgs {
+    /// Where records, logs and blobs are kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looks at earlier and current runs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry runs list
+  gantry runs show last
+  gantry runs logs last --job test
+  gantry runs artifacts last --extract out/
+
+A run is named by its id, the start of it, or `last` (also `latest`).")]
+pub struct RunsArgs {
+    /// What to look at.
+    #[command(subcommand)]
+    pub command: RunsCommand,
+}
+
+/// Commands of `gantry runs`.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// Lists runs, newest first.
+    List {
+        /// Most runs to list.
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Shows one run with its jobs and steps.
+    Show {
+        /// Run id, the start of it, or `last`.
+        run: String,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Prints the log of a run's jobs.
+    Logs {
+        /// Run id, the start of it, or `last`.
+        run: String,
+        /// Only this job (key or id); may be repeated.
+        #[arg(long = "job", value_name = "JOB")]
+        jobs: Vec<String>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Lists or extracts the artifacts of a run.
+    Artifacts {
+        /// Run id, the start of it, or `last`.
+        run: String,
+        /// Only the artifact of this name; may be repeated.
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+        /// Extract them below this folder, each in one of its own.
+        #[arg(long, value_name = "DIR")]
+        extract: Option<PathBuf>,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+/// Explains why a run or job ended or waits as it does.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry why last
+  gantry why run_0190/test
+  gantry why last/test --json")]
+pub struct WhyArgs {
+    /// Run, or run and job: `RUN` or `RUN/JOB`.
+    pub what: String,
+    #[command(flatten)]
+    pub data: DataArgs,
+}
+
+/// Checks and plans workflow files without running them.
+#[derive(Debug, Args)]
+pub struct WorkflowArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: WorkflowCommand,
+}
+
+/// Commands of `gantry workflow`.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Reports everything that is wrong in workflow and action files, with place, cause and fix.
+    #[command(after_help = "\
+Examples:
+  gantry workflow check .                        the workflows of a repository
+  gantry workflow check .github/workflows/ci.yml
+  gantry workflow check . --json
+
+Exit codes: 0 no errors, 1 errors found, 2 a path cannot be read.")]
+    Check {
+        /// Files, or folders: a repository, a folder of repositories, or a folder of workflow files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows which jobs would run for an event, and why others would not.
+    #[command(after_help = "\
+Examples:
+  gantry workflow plan .github/workflows/ci.yml --event push
+  gantry workflow plan ci.yml --event pull_request --event-file pr.json --json
+  gantry workflow plan release.yml --event workflow_dispatch --input version=1.2")]
+    Plan {
+        /// Workflow file.
+        file: PathBuf,
+        /// Event.
+        #[arg(long, value_name = "NAME", default_value = "push")]
+        event: String,
+        /// JSON file with the event's payload (`github.event`).
+        #[arg(long, value_name = "FILE")]
+        event_file: Option<PathBuf>,
+        /// Input of the event; may be repeated.
+        #[arg(long = "input", value_name = "KEY=VALUE", value_parser = key_value)]
+        inputs: Vec<(String, String)>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Evaluates expressions.
+#[derive(Debug, Args)]
+pub struct ExprArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ExprCommand,
+}
+
+/// Commands of `gantry expr`.
+#[derive(Debug, Subcommand)]
+pub enum ExprCommand {
+    /// Evaluates one expression (without `${{ }}`) over contexts given as JSON.
+    #[command(after_help = "\
+Examples:
+  gantry expr eval \"github.ref == 'refs/heads/main'\" --contexts ctx.json --json
+  echo '{\"a\": [1, 2]}' | gantry expr eval 'toJSON(a)' --contexts -
+
+With --json prints {\"kind\", \"value\"} or {\"err\": {\"kind\", \"message\"}}, where kind is `lexing`,
+`parsing` or `evaluation`, and ends with 0 in both cases; without it an error ends with 1.")]
+    Eval {
+        /// The expression.
+        expression: String,
+        /// JSON file with the contexts by name; `-` is standard input.
+        #[arg(long, value_name = "FILE")]
+        contexts: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Looks at the hub file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry config validate --hub fleet/
+  gantry config show --repo api
+  gantry config show --repo api --json
+  gantry config schema > gantry.schema.json")]
+pub struct ConfigArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// Commands of `gantry config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Reports everything that is wrong in the hub file.
+    Validate {
+        /// Hub file, or a folder with one.
+        #[arg(long, value_name = "PATH")]
+        hub: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what holds for each repository, and where every value comes from.
+    Show {
+        /// Hub file, or a folder with one.
+        #[arg(long, value_name = "PATH")]
+        hub: Option<PathBuf>,
+        /// Only this repository; may be repeated.
+        #[arg(long = "repo", value_name = "NAME")]
+        repos: Vec<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Prints the JSON Schema of the hub file.
+    Schema,
+}
+
+/// Says what this machine can and cannot do, and how to mend it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry doctor
+  gantry doctor --json
+
+Exit codes: 0 jobs can be isolated, 3 they cannot.")]
+pub struct DoctorArgs {
+    /// Where records, logs and blobs are kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints a completion script for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry completion bash > /etc/bash_completion.d/gantry
+  gantry completion zsh > \"${fpath[1]}/_gantry\"")]
+pub struct CompletionArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// Prints the version.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs jobs for a hub until it is stopped.
+///
+/// The hub's registration token comes from `GANTRY_RUNNER_TOKEN` or, when that is not set, from the
+/// first line of standard input; never from the command line.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  GANTRY_RUNNER_TOKEN=… gantry runner --hub http://127.0.0.1:4711 --jobs 4
+  gantry runner --hub http://127.0.0.1:4711 < token")]
+pub struct RunnerArgs {
+    /// URL of the hub.
+    #[arg(long, value_name = "URL")]
+    pub hub: String,
+    /// Name for people; the machine's when absent.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Labels it serves beside those of the machine; may be repeated.
+    #[arg(long = "label", value_name = "LABEL")]
+    pub labels: Vec<String>,
+    /// Jobs at the same time; one per core when absent.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Where sandboxes and caches of images are kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Accept leases that ask for no isolation.
+    #[arg(long)]
+    pub allow_process_isolation: bool,
+    /// Limits of jobs are caps and no reservations: jobs are placed by free slots only.
+    #[arg(long, hide = true)]
+    pub overcommit: bool,
+    /// End when standard input ends: the process that started it is gone.
+    #[arg(long, hide = true)]
+    pub exit_with_stdin: bool,
+}
+
+/// `key=value` with a name in front.
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err(format!("`{text}` is not of the form KEY=VALUE")),
+    }
+}

@@ -1,0 +1,9 @@
+//! The client commands, one module each.
+
+pub mod about;
+pub mod config;
+pub mod doctor;
+pub mod expr;
+pub mod runner;
+pub mod runs;
+pub mod workflow;

@@ -1,0 +1,99 @@
+//! The one binary: `run`, `runner` and the client commands. Parses, dispatches, and turns what comes
+//! back into text and an exit code. Not in here: what the commands do (`cmd`, `run`).
+
+#![allow(
+    clippy::format_push_string,
+    reason = "texts for people are short and readable beats one allocation"
+)]
+
+mod cli;
+mod cmd;
+mod event;
+mod exit;
+mod files;
+mod hubfile;
+mod out;
+mod run;
+mod trace;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use exit::{Done, Exit, Failure};
+
+fn main() -> std::process::ExitCode {
+    gantry_sandbox::entry();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    out::set_color(cli.color);
+    let as_json = wants_json(&cli.command);
+    let exit = match dispatch(cli.command) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            report(&failure, as_json);
+            failure.exit
+        }
+    };
+    std::process::ExitCode::from(exit as u8)
+}
+
+/// What clap has to say: help and version on standard output and green, the rest is a usage error.
+fn usage(error: &clap::Error) -> std::process::ExitCode {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Green };
+    // A reader that went away cannot be told anything more.
+    let _ = error.print();
+    std::process::ExitCode::from(exit as u8)
+}
+
+fn report(failure: &Failure, as_json: bool) {
+    use std::io::Write as _;
+    let text = if as_json { format!("{:#}\n", failure.json()) } else { failure.text() };
+    // A reader that went away cannot be told anything more.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+fn dispatch(command: Command) -> Done {
+    match command {
+        Command::Workflow(args) => cmd::workflow::run(args.command),
+        Command::Config(args) => cmd::config::run(args.command),
+        Command::Completion(args) => cmd::about::completion(args.shell),
+        Command::Version(args) => cmd::about::version(args.json),
+        Command::Reference { page } => cmd::about::reference(page),
+        Command::Expr(args) => cmd::expr::run(args.command),
+        Command::Run(args) => run::run(&args),
+        Command::Runs(args) => cmd::runs::run(args.command),
+        Command::Why(args) => cmd::runs::why(&args),
+        Command::Doctor(args) => cmd::doctor::run(&args),
+        Command::Runner(args) => cmd::runner::run(args),
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    use cli::{ConfigCommand, ExprCommand, RunsCommand, WorkflowCommand};
+    match command {
+        Command::Run(args) => args.json,
+        Command::Runs(args) => match &args.command {
+            RunsCommand::List { data, .. }
+            | RunsCommand::Show { data, .. }
+            | RunsCommand::Logs { data, .. }
+            | RunsCommand::Artifacts { data, .. } => data.json,
+        },
+        Command::Why(args) => args.data.json,
+        Command::Workflow(args) => match &args.command {
+            WorkflowCommand::Check { json, .. } | WorkflowCommand::Plan { json, .. } => *json,
+        },
+        Command::Expr(args) => {
+            let ExprCommand::Eval { json, .. } = &args.command;
+            *json
+        }
+        Command::Config(args) => match &args.command {
+            ConfigCommand::Validate { json, .. } | ConfigCommand::Show { json, .. } => *json,
+            ConfigCommand::Schema => true,
+        },
+        Command::Doctor(args) => args.json,
+        Command::Version(args) => args.json,
+        Command::Completion(_) | Command::Runner(_) | Command::Reference { .. } => false,
+    }
+}

@@ -1,0 +1,212 @@
+//! From effective settings to the fleet that the hub takes: paths made absolute, secrets read,
+//! labels completed. What cannot be resolved becomes the repository's own problem; others go on.
+
+use std::path::{Path, PathBuf};
+
+use gantry_api::lease::Secret;
+use gantry_config::{EffectiveRepo, SecretRef};
+use gantry_core::EgressMode;
+use gantry_server::{Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits};
+use indexmap::IndexMap;
+
+use crate::cli::RunArgs;
+use crate::exit::Failure;
+use crate::files::read_limited;
+use crate::{cmd, event, hubfile};
+
+/// Largest file that a secret is read from, in bytes.
+const MAX_SECRET_BYTES: usize = 1024 * 1024;
+/// Labels that the machine itself serves when the hub file maps none to an image.
+pub const MACHINE_LABELS: &[&str] =
+    &["ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-20.04", "self-hosted", "linux"];
+
+/// Reads the hub file, or takes the repository around the current folder, and selects.
+///
+/// # Errors
+/// There is neither; the hub file is refused; a named repository is not in it; the event is unclear.
+pub fn load(args: &RunArgs) -> Result<Fleet, Failure> {
+    let (folder, repos) = match hubfile::find(args.hub.as_deref())? {
+        Some(hub) if hub.loaded.is_refused() => {
+            let found = hub.loaded.diagnostics();
+            return Err(Failure::usage("the hub file has errors, nothing was run").findings(found));
+        }
+        Some(hub) => (hub.folder.clone(), hub.loaded.repos()),
+        None => {
+            let (folder, repo) = hubfile::bare_repository()?;
+            (folder, vec![repo])
+        }
+    };
+    let selected = cmd::config::select(repos.clone(), &args.repos)?;
+    let taking_part: Vec<&EffectiveRepo> = selected.iter().filter(|r| r.enabled.value).collect();
+    if taking_part.is_empty() {
+        return Err(Failure::usage("the hub has no enabled repository to run")
+            .hint("add one below `repos:`, or set `enabled: true`"));
+    }
+    let name = event_name(args, &taking_part)?;
+    let payload = match &args.event_file {
+        Some(file) => Some(event::value(event::payload(Some(file))?)),
+        None => None,
+    };
+    let repos = repos.iter().filter(|r| r.enabled.value);
+    Ok(Fleet {
+        repos: repos.map(|r| fleet_repo(r, &folder, args)).collect(),
+        event: FleetEvent {
+            name,
+            payload,
+            inputs: args.inputs.iter().cloned().collect(),
+            actor: event::actor(),
+        },
+        filters: Filters {
+            repos: taking_part_names(args, &taking_part),
+            workflow: args.workflow.clone(),
+            jobs: args.jobs_only.clone(),
+        },
+        keep: args.keep,
+    })
+}
+
+fn taking_part_names(args: &RunArgs, selected: &[&EffectiveRepo]) -> Vec<String> {
+    if args.repos.is_empty() {
+        return Vec::new();
+    }
+    selected.iter().map(|r| r.full_name()).collect()
+}
+
+fn event_name(args: &RunArgs, repos: &[&EffectiveRepo]) -> Result<String, Failure> {
+    let mut defaults: Vec<&str> = repos.iter().map(|r| r.event.value.as_str()).collect();
+    defaults.sort_unstable();
+    defaults.dedup();
+    let given = args.event.as_deref();
+    if given.is_none() && args.inputs.is_empty() && defaults.len() > 1 {
+        let message =
+            format!("the repositories have different events: `{}`", defaults.join("`, `"));
+        return Err(Failure::usage(message).hint("name one with `--event`"));
+    }
+    let default = defaults.first().copied().unwrap_or(gantry_config::resolve::DEFAULT_EVENT);
+    Ok(event::name(given, !args.inputs.is_empty(), default).to_owned())
+}
+
+fn fleet_repo(repo: &EffectiveRepo, folder: &Path, args: &RunArgs) -> FleetRepo {
+    let mut problems: Vec<String> =
+        repo.problems.iter().filter(|d| d.is_error()).map(ToString::to_string).collect();
+    let secrets = secrets(repo, folder, &mut problems);
+    FleetRepo {
+        owner: repo.owner.value.clone(),
+        name: repo.name.clone(),
+        source: source(repo, folder),
+        settings: settings(repo, folder, args, secrets),
+        depends_on: repo.depends_on.iter().map(|d| d.value.clone()).collect(),
+        problem: (!problems.is_empty()).then(|| problems.join("\n")),
+    }
+}
+
+fn source(repo: &EffectiveRepo, folder: &Path) -> Source {
+    use gantry_config::Source as Written;
+    match repo.source.as_ref().map(|s| &s.value) {
+        Some(Written::Git { url, git_ref }) => {
+            Source::Git { url: url.clone(), git_ref: git_ref.clone() }
+        }
+        Some(Written::Path(path)) => Source::Folder(beside(folder, path)),
+        Some(Written::Archive(path)) => Source::Archive(beside(folder, path)),
+        None => Source::Folder(folder.join(&repo.name)),
+    }
+}
+
+/// A path of the hub file, which counts from the hub file's folder.
+fn beside(folder: &Path, path: &str) -> PathBuf {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    folder.join(path)
+}
+
+/// Image references with a relative path in them, made absolute; others as they are.
+fn image(folder: &Path, reference: &str) -> String {
+    for scheme in ["oci-layout:", "oci-archive:", "docker-archive:"] {
+        if let Some(path) = reference.strip_prefix(scheme) {
+            return format!("{scheme}{}", beside(folder, path).display());
+        }
+    }
+    reference.to_owned()
+}
+
+fn settings(
+    repo: &EffectiveRepo,
+    folder: &Path,
+    args: &RunArgs,
+    secrets: IndexMap<String, Secret>,
+) -> RepoSettings {
+    let mut labels: IndexMap<String, Option<String>> =
+        MACHINE_LABELS.iter().map(|l| ((*l).to_owned(), None)).collect();
+    labels.insert(repo.runner.value.clone(), None);
+    for (label, reference) in &repo.labels {
+        labels.insert(label.clone(), Some(image(folder, &reference.value)));
+    }
+    let mut egress = repo.egress_policy();
+    if args.learn_egress {
+        egress.mode = EgressMode::Learn;
+    }
+    let texts = |map: &IndexMap<String, gantry_config::Traced<String>>| {
+        map.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect()
+    };
+    let tools = repo.tools.iter().map(|(name, path)| (name.clone(), beside(folder, &path.value)));
+    RepoSettings {
+        labels,
+        tools: tools.collect(),
+        image: repo.image.as_ref().map(|i| image(folder, &i.value)),
+        user: repo.user.value.clone(),
+        runtime: args.runtime.map_or_else(|| repo.runtime.value.clone(), |r| r.as_str().to_owned()),
+        isolation: args.isolation.as_str().to_owned(),
+        resources: repo.resources(),
+        timeout_ms: repo.timeout_ms.value,
+        max_parallel: repo.max_parallel.as_ref().map(|m| m.value),
+        egress,
+        env: texts(&repo.env),
+        vars: texts(&repo.vars),
+        secrets,
+        only_workflows: repo.only_workflows.as_ref().map(|only| only.value.clone()),
+        workflows: workflow_limits(repo),
+    }
+}
+
+fn workflow_limits(repo: &EffectiveRepo) -> IndexMap<String, WorkflowLimits> {
+    let limits = repo.workflows.iter().map(|(file, rule)| {
+        let (rule, jobs) = (&rule.value, rule.value.jobs.iter());
+        let most = jobs.clone().filter_map(|(id, b)| Some((id.clone(), b.max_parallel?)));
+        let times = jobs.filter_map(|(id, b)| Some((id.clone(), b.timeout_ms?)));
+        let limits = WorkflowLimits {
+            disabled: rule.enabled == Some(false),
+            max_in_progress: rule.max_in_progress,
+            max_parallel: rule.max_parallel,
+            timeout_ms: rule.timeout_ms,
+            job_timeouts_ms: times.collect(),
+            jobs: most.collect(),
+        };
+        (file.clone(), limits)
+    });
+    limits.collect()
+}
+
+fn secrets(
+    repo: &EffectiveRepo,
+    folder: &Path,
+    problems: &mut Vec<String>,
+) -> IndexMap<String, Secret> {
+    let mut secrets = IndexMap::new();
+    for (name, reference) in &repo.secrets {
+        let value = match &reference.value {
+            SecretRef::Env(variable) => std::env::var(variable)
+                .map_err(|_| format!("the environment variable `{variable}` is not set")),
+            SecretRef::File(path) => read_limited(&beside(folder, path), MAX_SECRET_BYTES)
+                .map(|text| text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+                .map_err(|failure| {
+                    failure.causes.iter().fold(failure.message.clone(), |t, c| format!("{t}: {c}"))
+                }),
+        };
+        match value {
+            Ok(value) => drop(secrets.insert(name.clone(), Secret(value))),
+            Err(why) => {
+                problems.push(format!("secret `{name}` ({}): {why}", reference.origin));
+            }
+        }
+    }
+    secrets
+}

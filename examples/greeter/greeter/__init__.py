@@ -1,0 +1,1 @@
+"""An HTTP service that greets and counts whom it greeted, in a key-value store."""
