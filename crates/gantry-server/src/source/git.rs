@@ -2,10 +2,14 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::fleet::Source;
-use crate::source::{SourceError, Tree};
+use crate::source::{SourceError, Tree, within};
+
+/// Longest time that one git command may take.
+const TIME_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Transports that git may use.
 const TRANSPORTS: &str = "https:ssh:file";
@@ -14,6 +18,7 @@ const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n
 [protocol]\n\tallow = never\n[protocol \"https\"]\n\tallow = always\n[protocol \"ssh\"]\n\tallow = always\n\
 [protocol \"file\"]\n\tallow = always\n[uploadpack]\n\tallowAnySHA1InWant = true\n\
 [init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n\
+[http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60\n\
 [transfer]\n\tfsckObjects = false\n[submodule]\n\trecurse = false\n";
 
 /// Git with a home of its own below a work directory.
@@ -45,7 +50,7 @@ impl Git {
                 command.env_remove(name);
             }
         }
-        let output = command
+        command
             .args(args)
             .current_dir(dir)
             .env("GIT_CONFIG_GLOBAL", self.home.join("config"))
@@ -58,13 +63,21 @@ impl Git {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "true")
             .env("SSH_ASKPASS", "true")
-            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20")
+            .env(
+                "GIT_SSH_COMMAND",
+                "ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=20",
+            )
             .env("GIT_ALLOW_PROTOCOL", TRANSPORTS)
             .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(SourceError::NoGit)?;
+            .env("LC_ALL", "C");
+        let output = within::output(&mut command, TIME_LIMIT).map_err(|e| match e.kind() {
+            std::io::ErrorKind::TimedOut => SourceError::Git {
+                what: what.to_owned(),
+                said: format!("it took longer than {} minutes", TIME_LIMIT.as_secs() / 60),
+                remote,
+            },
+            _ => SourceError::NoGit(e),
+        })?;
         if output.status.success() {
             return Ok(output.stdout);
         }

@@ -7,6 +7,7 @@ mod archive;
 mod folder;
 mod git;
 mod pack;
+mod within;
 
 use std::path::{Path, PathBuf};
 
