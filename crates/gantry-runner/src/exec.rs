@@ -16,8 +16,8 @@ const SIGINT: i32 = 2;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
-/// Time after which the kill is sent again, in milliseconds: a process that is just being started
-/// may have missed the first.
+/// Time after which the kill is sent again, in milliseconds: what has joined the process's group
+/// meanwhile may have missed the first.
 const KILL_AGAIN_MS: u64 = 250;
 /// After the polite signals and this many kills the process is given up: the sandbox ends its session.
 const LAST_STAGE: usize = 3 + 20;

@@ -37,9 +37,17 @@ fn table() -> Vec<Row> {
         .collect()
 }
 
+/// Sends a signal to the process group of a child that is not yet collected. A child that was forked just
+/// now has no group of its own yet; then it is alone, and the signal is for it.
+pub fn group(leader: Pid, signal: Signal) {
+    if kill(Pid::from_raw(-leader.as_raw()), signal).is_err() {
+        let _ = kill(leader, signal);
+    }
+}
+
 /// Kills every process of a session, by its leader's id.
 pub fn session(leader: Pid) {
-    let _ = kill(Pid::from_raw(-leader.as_raw()), Signal::SIGKILL);
+    group(leader, Signal::SIGKILL);
     for row in table().into_iter().filter(|row| row.session == leader.as_raw()) {
         let _ = kill(Pid::from_raw(row.pid), Signal::SIGKILL);
     }

@@ -10,7 +10,6 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::Pid;
 
 use crate::protocol::{CHUNK_BYTES, Frame, InitConfig, Kind, Op};
 use crate::spec::ExecSpec;
@@ -322,7 +321,7 @@ impl Server {
             return;
         };
         if let Ok(signal) = Signal::try_from(number) {
-            let _ = kill(Pid::from_raw(-process.pid.as_raw()), signal);
+            ending::group(process.pid, signal);
         }
     }
 

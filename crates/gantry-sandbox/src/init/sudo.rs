@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::errno::Errno;
 use nix::sys::epoll::EpollFlags;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, accept4,
     bind, getsockopt, listen, recvmsg, socket, sockopt,
@@ -151,7 +151,7 @@ impl Client {
     fn take(&mut self, bytes: &[u8], runner: &str) -> bool {
         if let Some(child) = self.child {
             for signal in bytes.iter().filter_map(|byte| Signal::try_from(i32::from(*byte)).ok()) {
-                let _ = kill(Pid::from_raw(-child.as_raw()), signal);
+                super::kill::group(child, signal);
             }
             return true;
         }

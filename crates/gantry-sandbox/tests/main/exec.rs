@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("exec::output_is_whole_and_in_order", output_is_whole_and_in_order),
         trial("exec::exit_codes_and_signals_are_told", exit_codes_and_signals_are_told),
         trial("exec::a_signal_reaches_the_whole_group", a_signal_reaches_the_whole_group),
+        trial("exec::a_signal_right_after_the_start_arrives", an_early_signal_arrives),
         trial("exec::a_failed_start_says_why", a_failed_start_says_why),
         trial("exec::background_lives_on_until_stop", background_lives_on_until_stop),
         trial("exec::background_output_is_waited_for_a_while", background_output_is_waited_for),
@@ -63,6 +64,15 @@ async fn a_signal_reaches_the_whole_group(place: Place) {
     exec.signal(libc::SIGTERM);
     let done = finish(exec).await;
     assert_eq!((done.text().as_str(), done.exit.code), ("inner\n", 9));
+}
+
+/// Whatever the new process has got to: its session, its user, its program.
+async fn an_early_signal_arrives(place: Place) {
+    for _ in 0..200 {
+        let exec = place.sandbox.exec(command(&["sleep", "1000"])).await.unwrap();
+        exec.signal(libc::SIGINT);
+        assert_eq!(finish(exec).await.exit.signal, Some(libc::SIGINT));
+    }
 }
 
 async fn a_failed_start_says_why(place: Place) {
