@@ -15,10 +15,10 @@ use nix::unistd::Pid;
 
 use crate::check;
 
-/// Longest time that a run may take to end by itself.
-const RUN_PATIENCE: Duration = Duration::from_secs(60);
-/// Longest time until nothing is left.
-const CLEAN_PATIENCE: Duration = Duration::from_secs(20);
+/// Longest time that a run may take to end by itself, on a machine that is busy with much else.
+const RUN_PATIENCE: Duration = Duration::from_secs(240);
+/// Longest time until nothing is left, likewise.
+const CLEAN_PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks for a victim.
 const PAUSE: Duration = Duration::from_millis(2);
 
