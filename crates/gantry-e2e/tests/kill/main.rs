@@ -36,7 +36,11 @@ fn nothing_is_left_or_lost_whatever_is_killed() {
     let threads: Vec<_> = (0..stories)
         .map(|n| {
             let mine = kills / stories + u64::from(n < kills % stories);
-            std::thread::spawn(move || Story::new(n, Random::new(seed.wrapping_add(n))).run(mine))
+            std::thread::spawn(move || {
+                let story = Story::new(n, Random::new(seed.wrapping_add(n)));
+                // Told at once: a test that is ended from outside still says what went wrong.
+                story.run(mine).inspect_err(|e| println!("seed {seed}: {e:#}"))
+            })
         })
         .collect();
     let failed: Vec<String> = threads

@@ -157,11 +157,15 @@ impl Story {
     fn one(&mut self, victim: Victim, delay: Duration) -> anyhow::Result<bool> {
         let before = check::newest_submission(&self.gantry)?;
         let mut started = self.start()?;
-        while started.begun.elapsed() < delay {
+        while started.begun.elapsed() < delay && started.child.try_wait()?.is_none() {
             std::thread::sleep(PAUSE.min(delay.saturating_sub(started.begun.elapsed())));
         }
         let hit = self.strike(victim, &mut started.child)?;
         let code = wait(&mut started.child)?;
+        if !hit {
+            // A machine that was busier before would make most later kills miss.
+            self.length = started.begun.elapsed();
+        }
         let dies = hit && matches!(victim, Victim::Hub | Victim::All);
         ensure!(code.is_none() == dies, "`gantry run` ended with {code:?}");
         if victim != Victim::All {
