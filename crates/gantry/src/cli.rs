@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::out::Color;
 
+mod local;
+
+pub use local::{GraphArgs, GraphFormat};
+
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
 #[command(
@@ -312,6 +316,7 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    Graph(GraphArgs),
 }
 
 /// Evaluates expressions.
@@ -460,7 +465,7 @@ pub struct RunnerArgs {
 }
 
 /// `key=value` with a name in front.
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))

@@ -83,6 +83,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Why(args) => args.data.json,
         Command::Workflow(args) => match &args.command {
             WorkflowCommand::Check { json, .. } | WorkflowCommand::Plan { json, .. } => *json,
+            WorkflowCommand::Graph(args) => args.json,
         },
         Command::Expr(args) => {
             let ExprCommand::Eval { json, .. } = &args.command;

@@ -216,6 +216,7 @@ fn every_command_has_help_with_a_summary() {
         "why",
         "workflow check",
         "workflow plan",
+        "workflow graph",
         "expr eval",
         "config",
         "doctor",
