@@ -82,7 +82,10 @@ Examples:
   gantry run --hub fleet/gantry.yaml           a whole fleet
   gantry run --hub fleet --repo api --repo web two of its repositories
   gantry run --workflow ci.yml --job test      one job and what it needs
+  gantry run --job test --matrix py:3.12       one leg of its matrix
   gantry run --event workflow_dispatch --input version=1.2
+  gantry run --secret TOKEN                    from the environment, or asked for without echo
+  gantry run --watch --job test                again on every change of the tree
   gantry run --json > summary.json             the summary for scripts; progress goes to stderr
 
 Ctrl-C once cancels gracefully, twice kills.
@@ -110,6 +113,22 @@ pub struct RunArgs {
     /// Only this job and what it needs; may be repeated.
     #[arg(long = "job", value_name = "ID")]
     pub jobs_only: Vec<String>,
+    /// Only legs with this value of their matrix; may be repeated. Jobs without such a key run as always.
+    #[arg(long = "matrix", value_name = "KEY:VALUE", value_parser = local::axis_value)]
+    pub matrix: Vec<(String, String)>,
+    /// Secret by name, from the environment variable of that name or a prompt; may be repeated.
+    #[arg(long = "secret", value_name = "NAME")]
+    pub secrets: Vec<String>,
+    /// File with secrets, `NAME=value` by line; may be repeated. `--secret` goes above it.
+    #[arg(long = "secret-file", value_name = "FILE")]
+    pub secret_files: Vec<PathBuf>,
+    /// Reach nothing: jobs have no network, images come from this machine, and no Git URL is read.
+    #[arg(long, conflicts_with = "learn_egress")]
+    pub offline: bool,
+    /// Run again whenever a file of the repositories changes, until Ctrl-C; a run that goes on is
+    /// cancelled. `.git` and what Git ignores do not count.
+    #[arg(long)]
+    pub watch: bool,
     /// Jobs at the same time; one per core when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,

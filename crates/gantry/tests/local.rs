@@ -76,3 +76,209 @@ fn graph_of_a_broken_file_says_where_it_is_broken() {
     assert_eq!((code, out.as_str()), (2, ""));
     assert!(err.contains("a.yml:5:5: error[workflow/unknown-key]"), "{err}");
 }
+
+const LEGS: &str = "on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    strategy: {matrix: {py: ['3.11', '3.12'], os: [a, b]}}
+    env: {TOKEN: '${{ secrets.TOKEN }}', OTHER: '${{ secrets.OTHER }}'}
+    steps: [{run: 'echo \"leg ${{ matrix.py }} ${{ matrix.os }}, $TOKEN and $OTHER\"; test ${#TOKEN} -gt 5'}]
+  plain: {runs-on: ubuntu-latest, steps: [{run: echo plain}]}
+  after: {needs: test, runs-on: ubuntu-latest, strategy: {matrix: {py: ['3.11']}}, steps: [{run: echo after}]}
+";
+
+fn run(dir: &Path, args: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gantry"));
+    command
+        .args([&["run", "--isolation", "process"], args].concat())
+        .current_dir(dir)
+        .env("HOME", dir)
+        .env("GANTRY_DATA_DIR", dir.join("data"))
+        .stdin(std::process::Stdio::null());
+    command
+}
+
+fn keys(out: &[u8]) -> Vec<String> {
+    let summary: serde_json::Value = serde_json::from_slice(out).expect("a summary");
+    let jobs = summary["runs"].as_array().expect("runs").iter().flat_map(|r| {
+        r["jobs"]
+            .as_array()
+            .expect("jobs")
+            .iter()
+            .map(|j| j["key"].as_str().expect("a key").to_owned())
+    });
+    jobs.collect()
+}
+
+#[test]
+fn legs_are_chosen_by_values_of_their_matrix() {
+    let dir = folder(&[
+        (".github/workflows/ci.yml", LEGS),
+        ("s.env", "TOKEN=hunter2hunter2\nOTHER='a b#c'\n"),
+    ]);
+    let secrets = ["--json", "--secret-file", "s.env"];
+    let chosen = [&secrets[..], &["--matrix", "py:3.12", "--matrix", "os:b"]].concat();
+    let output = run(dir.path(), &chosen).output().expect("it runs");
+    let progress = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(keys(&output.stdout), ["test (3.12, b)", "plain"], "{progress}");
+    assert!(progress.contains("leg 3.12 b, *** and ***"), "{progress}");
+    assert!(!progress.contains("hunter2") && !progress.contains("a b#c"), "{progress}");
+    for (value, why) in
+        [("py:3.13", "there are `3.11`, `3.12`"), ("pi:3.12", "there are `py`, `os`")]
+    {
+        let args = [&secrets[..], &["--matrix", value]].concat();
+        let output = run(dir.path(), &args).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(why), "{value}: {said}");
+    }
+}
+
+#[test]
+fn a_secret_comes_from_the_environment_and_never_from_an_argument() {
+    let dir =
+        folder(&[(".github/workflows/ci.yml", LEGS), ("s.env", "TOKEN=short\nOTHER=fromfile\n")]);
+    let args = ["--matrix", "py:3.11", "--secret-file", "s.env", "--secret", "TOKEN"];
+    let output = run(dir.path(), &args).env("TOKEN", "hunter2hunter2").output().expect("it runs");
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("leg 3.11 a, *** and ***") && !said.contains("hunter2"), "{said}");
+    let stored = std::process::Command::new("grep")
+        .args(["-rl", "hunter2hunter2", "data"])
+        .current_dir(dir.path())
+        .output()
+        .expect("grep");
+    assert_eq!(String::from_utf8_lossy(&stored.stdout), "", "no file has the secret");
+    for (args, why) in [
+        (["--secret", "TOKEN=hunter2hunter2"], "`--secret` takes a name and no value"),
+        (["--secret", "TOKEN"], "the secret `TOKEN` is not set, and nobody can be asked"),
+        (["--secret", "GITHUB_TOKEN"], "cannot name a secret"),
+        (["--secret-file", "none.env"], "cannot read `none.env`"),
+    ] {
+        let output = run(dir.path(), &args).env_remove("TOKEN").output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && said.contains(why), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+/// A watch whose output is read line by line.
+struct Watch {
+    child: std::process::Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Watch {
+    fn start(dir: &Path, args: &[&str]) -> Self {
+        use std::io::BufRead as _;
+        let mut child = run(dir, args)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let (sender, lines) = std::sync::mpsc::channel();
+        let (out, err) = (child.stdout.take().expect("out"), child.stderr.take().expect("err"));
+        let outputs: [Box<dyn std::io::Read + Send>; 2] = [Box::new(out), Box::new(err)];
+        for output in outputs {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in std::io::BufReader::new(output).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// Reads on until a line has all of `parts`; answers everything read. The harness has the deadline.
+    fn until(&self, parts: &[&str]) -> String {
+        let mut read = String::new();
+        loop {
+            let line =
+                self.lines.recv().unwrap_or_else(|_| panic!("ended before {parts:?}: {read}"));
+            let found = parts.iter().all(|p| line.contains(p));
+            read += &line;
+            read.push('\n');
+            if found {
+                return read;
+            }
+        }
+    }
+
+    fn interrupt(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let sent = std::process::Command::new("kill").args(["-INT", &pid]).status();
+        assert!(sent.expect("kill").success());
+        while self.lines.recv().is_ok() {}
+        self.child.wait().expect("its end").code()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+fn ci(script: &str) -> String {
+    format!(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v4\n      - run: {script}\n"
+    )
+}
+
+#[test]
+fn watch_runs_again_on_a_change_and_not_for_what_git_ignores() {
+    let dir = folder(&[
+        (".github/workflows/ci.yml", &ci("cat said.txt")),
+        (".gitignore", "*.log\ndata/\nbuild/\n"),
+        ("said.txt", "first words\n"),
+    ]);
+    let watch = Watch::start(dir.path(), &["--watch"]);
+    let begun = watch.until(&["a | first words"]);
+    assert!(begun.contains("watch: 1 folder watched"), "{begun}");
+    watch.until(&["watch: waiting for a change"]);
+    std::fs::create_dir(dir.path().join("build")).expect("a folder");
+    for ignored in ["noise.log", "build/out.txt", ".git/index"] {
+        let path = dir.path().join(ignored);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, "noise").expect("a file");
+    }
+    std::fs::create_dir(dir.path().join("deep")).expect("a folder");
+    std::fs::write(dir.path().join("deep/new.txt"), "").expect("a file");
+    let again = watch.until(&["watch: waiting for a change"]);
+    assert!(again.contains("watch: changed: deep/new.txt\n"), "{again}");
+    // The new folder is watched too.
+    std::fs::write(dir.path().join("deep/new.txt"), "more").expect("a file");
+    std::fs::write(dir.path().join("said.txt"), "second words\n").expect("a file");
+    watch.until(&["a | second words"]);
+    // A file that cannot be used ends one run and not the watch.
+    watch.until(&["watch: waiting for a change"]);
+    std::fs::write(dir.path().join(".github/workflows/ci.yml"), "on: [\n").expect("a file");
+    watch.until(&["watch: waiting for a change"]);
+    std::fs::write(dir.path().join(".github/workflows/ci.yml"), ci("echo mended")).expect("a file");
+    watch.until(&["a | mended"]);
+    watch.until(&["watch: waiting for a change"]);
+    assert_eq!(watch.interrupt(), Some(0));
+}
+
+#[test]
+fn watch_cancels_the_run_that_a_change_has_overtaken() {
+    let dir = folder(&[
+        (".github/workflows/ci.yml", &ci("echo begun; sleep 600")),
+        (".gitignore", "data/\n"),
+    ]);
+    let watch = Watch::start(dir.path(), &["--watch"]);
+    watch.until(&["a | begun"]);
+    std::fs::write(dir.path().join(".github/workflows/ci.yml"), ci("echo over; sleep 600"))
+        .expect("a file");
+    let text = watch.until(&["a | over"]);
+    assert!(
+        text.contains("the tree changed; cancelling") && text.contains("a | cancelled"),
+        "{text}"
+    );
+    assert_eq!(watch.interrupt(), Some(130));
+}

@@ -1,4 +1,4 @@
-//! Options of the commands that people use at their own desk: drawings of a workflow.
+//! Options of the commands that people use at their own desk: drawings of a workflow, values of a matrix.
 
 use std::path::PathBuf;
 
@@ -49,4 +49,14 @@ pub enum GraphFormat {
     Dot,
     /// A picture.
     Svg,
+}
+
+/// `key:value` with a name in front.
+pub(super) fn axis_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(format!("`{text}` is not of the form KEY:VALUE")),
+    }
 }
