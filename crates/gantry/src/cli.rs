@@ -8,7 +8,7 @@ use crate::out::Color;
 
 mod local;
 
-pub use local::{GraphArgs, GraphFormat};
+pub use local::{GraphArgs, GraphFormat, ShellArgs};
 
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
@@ -41,6 +41,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     Runs(RunsArgs),
     Why(WhyArgs),
+    Shell(ShellArgs),
     Workflow(WorkflowArgs),
     Expr(ExprArgs),
     Config(ConfigArgs),
@@ -138,7 +139,7 @@ pub struct RunArgs {
     /// Show what every step runs and the runner's own lines too, as the stored logs do.
     #[arg(long, short)]
     pub verbose: bool,
-    /// Keep the sandboxes' directories for a look afterwards.
+    /// Keep the sandboxes' disks, to enter the jobs afterwards with `gantry shell`.
     #[arg(long)]
     pub keep: bool,
     /// How jobs are kept apart; `process` is no isolation at all, for development only.

@@ -217,6 +217,7 @@ fn every_command_has_help_with_a_summary() {
         "workflow check",
         "workflow plan",
         "workflow graph",
+        "shell",
         "expr eval",
         "config",
         "doctor",

@@ -1,4 +1,4 @@
-//! The real binary at somebody's desk, without a sandbox: drawings, editors, refusals.
+//! The real binary at somebody's desk: drawings, secrets, legs, watching, entering a kept job.
 
 use std::path::Path;
 
@@ -281,4 +281,90 @@ fn watch_cancels_the_run_that_a_change_has_overtaken() {
         "{text}"
     );
     assert_eq!(watch.interrupt(), Some(130));
+}
+
+const FAILING: &str = "on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    env: {LEVEL: deep, TOKEN: '${{ secrets.TOKEN }}'}
+    steps:
+      - run: mkdir -p build; echo words > build/out.txt; echo FROM_FILE=1 >> $GITHUB_ENV
+      - run: |
+          sudo sh -c 'echo rooted > /etc/rooted'; exit 3
+        working-directory: build
+        env: {STEP: mine}
+      - {run: echo after, if: always()}
+";
+
+/// Whether this machine isolates; a data directory that sandboxed users can walk to.
+fn container_data() -> Option<tempfile::TempDir> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let data = tempfile::Builder::new().prefix("gantry-shell-").tempdir().expect("a folder");
+    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o755)).expect("rights");
+    let place = data.path().display().to_string();
+    let (code, out, _) = gantry(data.path(), &["doctor", "--data-dir", &place], "");
+    if code != 0 {
+        println!("SKIPPED: this machine does not isolate: {out}");
+        return None;
+    }
+    Some(data)
+}
+
+#[test]
+fn shell_enters_a_kept_job_with_its_files_environment_and_limits() {
+    let Some(data) = container_data() else { return };
+    let dir = folder(&[(".github/workflows/ci.yml", FAILING), ("s.env", "TOKEN=hunter2hunter2\n")]);
+    let place = data.path().display().to_string();
+    let keep = ["run", "--keep", "--data-dir", &place, "--secret-file", "s.env"];
+    let (code, out, err) = gantry(dir.path(), &keep, "");
+    assert_eq!(code, 1, "{out}{err}");
+    let shell = |command: &[&str]| {
+        let args = [&["shell", "last/test", "--data-dir", &place, "--"], command].concat();
+        gantry(dir.path(), &args, "")
+    };
+    let script = "pwd; cat out.txt /etc/rooted; echo $LEVEL$STEP$FROM_FILE${TOKEN-none}; id -un; echo kept > more; exit 7";
+    let (code, out, err) = shell(&["sh", "-c", script]);
+    let (dir_line, rest) = out.split_once('\n').unwrap_or_default();
+    assert!(dir_line.ends_with("/build"), "{out}{err}");
+    assert_eq!((code, rest), (7, "words\nrooted\ndeepmine1none\nrunner\n"), "{err}");
+    assert!(err.contains("not set, as they held secrets: TOKEN"), "{err}");
+    // Changes stay; the network is as closed as the job's was; what cannot start says so.
+    assert_eq!(shell(&["cat", "more"]).1, "kept\n");
+    let (code, _, err) = shell(&["sh", "-c", "getent hosts tracker.example.net || exit 5"]);
+    assert!(code == 5 && err.contains("tracker.example.net refused (not allowed"), "{code} {err}");
+    let (code, _, err) = shell(&["nosuch"]);
+    assert!(code == 127 && err.contains("cannot start `nosuch`"), "{code} {err}");
+    // A secret is there when it is given again, and on no disk of the host in plain.
+    let session =
+        std::process::Command::new("grep").args(["-rl", "hunter2hunter2", &place]).output();
+    assert_eq!(String::from_utf8_lossy(&session.expect("grep").stdout), "");
+    let again = Command::new(env!("CARGO_BIN_EXE_gantry"))
+        .args(["shell", "last/test", "--data-dir", &place, "--secret", "TOKEN", "--"])
+        .args(["sh", "-c", "echo ${#TOKEN}"])
+        .env("TOKEN", "hunter2hunter2")
+        .output()
+        .expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "14\n", "{again:?}");
+}
+
+#[test]
+fn shell_says_why_a_job_cannot_be_entered() {
+    let dir = folder(&[(".github/workflows/ci.yml", &ci("echo hello"))]);
+    assert_eq!(run(dir.path(), &["--keep"]).status().expect("it runs").code(), Some(0));
+    let place = dir.path().join("data").display().to_string();
+    let shell =
+        |what: &str| gantry(dir.path(), &["shell", what, "--data-dir", &place, "--", "id"], "");
+    for (what, why) in [
+        ("last/a", "it ran with `--isolation process`, without a sandbox"),
+        ("last/b", "the run has no job `b`"),
+        ("last", "write RUN/JOB"),
+        ("nope/a", "there is no run `nope`"),
+    ] {
+        let (code, _, err) = shell(what);
+        assert!(code == 2 && err.contains(why), "{what}: {code} {err}");
+    }
+    assert_eq!(run(dir.path(), &[]).status().expect("it runs").code(), Some(0));
+    let (code, _, err) = shell("last/a");
+    assert!(code == 2 && err.contains("run it again with `gantry run --keep`"), "{err}");
 }

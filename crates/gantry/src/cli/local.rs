@@ -1,4 +1,5 @@
-//! Options of the commands that people use at their own desk: drawings of a workflow, values of a matrix.
+//! Options of the commands that people use at their own desk: drawings of a workflow, entering a job,
+//! values of a matrix.
 
 use std::path::PathBuf;
 
@@ -59,4 +60,34 @@ pub(super) fn axis_value(text: &str) -> Result<(String, String), String> {
         }
         _ => Err(format!("`{text}` is not of the form KEY:VALUE")),
     }
+}
+
+/// Enters a job of a run that was kept (`gantry run --keep`): same root, files, environment, limits
+/// and network rules.
+///
+/// The sandbox is started anew over the job's own disk, with the environment and in the directory of
+/// the step that failed, or of the last one. What is changed stays on that disk for the next time.
+/// Processes of the job are gone; its services start fresh. Secrets are not kept: variables that held
+/// one are named and left unset, unless they are given again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry run --keep; gantry shell last/test        a shell in the job, on a terminal
+  gantry shell last/test -- cat build/config.log   one command, anywhere; its exit code is this one's
+  gantry shell run_0190/test --secret TOKEN -- make check
+
+Exit codes: the command's; 2 the job was not kept or there is none, 3 this machine cannot isolate,
+4 infrastructure fault.")]
+pub struct ShellArgs {
+    /// Run and job: `RUN/JOB`, where `RUN` is an id, the start of one, or `last`.
+    pub what: String,
+    /// Variable that held a secret, from the environment or a prompt; may be repeated.
+    #[arg(long = "secret", value_name = "NAME")]
+    pub secrets: Vec<String>,
+    /// Where records, logs and blobs are kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Command and its arguments; a shell when absent.
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
 }

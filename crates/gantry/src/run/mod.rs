@@ -13,7 +13,7 @@ pub mod lines;
 mod live;
 pub mod output;
 mod report;
-mod secrets;
+pub mod secrets;
 mod session;
 pub mod summary;
 mod table;

@@ -23,10 +23,17 @@ pub(crate) type Secrets = IndexMap<String, Secret>;
 /// # Errors
 /// A name is none or has a value behind it; a file cannot be read; nobody is there to be asked.
 pub(super) fn load(args: &RunArgs) -> Result<Secrets, Failure> {
-    let names: Vec<&str> =
-        args.secrets.iter().map(|given| name(given)).collect::<Result<_, _>>()?;
+    read_all(&args.secrets, &args.secret_files)
+}
+
+/// As [`load`] for other commands.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn read_all(names: &[String], files: &[std::path::PathBuf]) -> Result<Secrets, Failure> {
+    let names: Vec<&str> = names.iter().map(|given| name(given)).collect::<Result<_, _>>()?;
     let mut secrets = Secrets::new();
-    for file in &args.secret_files {
+    for file in files {
         read(file, &mut secrets)?;
     }
     for name in names {
