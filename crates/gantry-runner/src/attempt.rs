@@ -75,6 +75,8 @@ pub struct Attempt<'a> {
     pub shown_failure: Option<(u32, String)>,
     /// How the job stands, for post steps and `job.status`.
     pub job_status: Status,
+    /// What the last process of a step had, for who enters the kept job; of a failed step as soon as there is one.
+    pub kept: crate::job::KeptSession,
 }
 
 /// One list of steps: the job's own, or those of a composite action.

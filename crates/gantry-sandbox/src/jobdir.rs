@@ -177,6 +177,23 @@ pub fn claim_slot(state_dir: &Path, dir: &mut JobDir) -> io::Result<u32> {
     Err(io::Error::other(format!("{MAX_SLOTS} sandboxes run on this machine; no ids are left")))
 }
 
+/// Takes the range of host ids that begins with `base`, which the files of a kept job belong to.
+pub fn claim_slot_of(state_dir: &Path, dir: &mut JobDir, base: u32) -> io::Result<u32> {
+    let slots = Path::new(SLOTS_DIR);
+    let slots = if slots.is_dir() { slots.to_owned() } else { state_dir.join("slots") };
+    fs::create_dir_all(&slots)?;
+    let slot = base.saturating_sub(FIRST_BASE) / ID_RANGE;
+    match try_lock(&slots.join(slot.to_string()))? {
+        Some(lock) => {
+            dir.slot = Some(lock);
+            Ok(base)
+        }
+        None => Err(io::Error::other(
+            "another job has the user ids of the kept job now; try again when it has ended",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

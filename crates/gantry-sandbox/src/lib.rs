@@ -23,6 +23,7 @@ mod hostroot;
 pub mod image;
 pub mod init;
 mod jobdir;
+pub mod kept;
 pub mod protocol;
 mod rootfs;
 mod seccomp;

@@ -50,21 +50,31 @@ pub struct Places {
     pub root: PathBuf,
 }
 
-/// Mounts every part; the upper layers lie on the job's disk.
+/// Mounts every part; the upper layers lie on the job's disk. Without a seed the disk is a kept one, whose upper
+/// layers are used as they are.
 pub fn assemble(
     places: &Places,
     parts: &[Part],
-    seed: &Seed,
+    seed: Option<&Seed>,
     base: u32,
     map: BorrowedFd<'_>,
 ) -> io::Result<()> {
     for (index, part) in parts.iter().enumerate() {
         let upper = places.disk.join(format!("u{index}"));
         let work = places.disk.join(format!("w{index}"));
-        for dir in [&upper, &work] {
-            make_directory(dir, 0o755, base)?;
+        if seed.is_none() && work.exists() {
+            // A volatile overlay refuses the work directory of another one.
+            at("remove", &work, fs::remove_dir_all(&work))?;
         }
-        crate::seed::plant(&upper, parts, index, seed, base)?;
+        for dir in [&upper, &work] {
+            // The upper of a kept disk has the mode that the job gave its root.
+            if seed.is_some() || !dir.exists() {
+                make_directory(dir, 0o755, base)?;
+            }
+        }
+        if let Some(seed) = seed {
+            crate::seed::plant(&upper, parts, index, seed, base)?;
+        }
         let names = attach_lowers(places, index, part, map)?;
         let target = places.root.join(part.target.strip_prefix("/").unwrap_or(&part.target));
         let options = format!(

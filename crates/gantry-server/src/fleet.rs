@@ -51,6 +51,9 @@ pub struct Filters {
     /// Ids of jobs; what they need runs too.
     #[serde(default)]
     pub jobs: Vec<String>,
+    /// Values of matrices; other legs do not run, as [`gantry_workflow::plan::pick_legs`] says.
+    #[serde(default)]
+    pub matrix: Vec<(String, String)>,
 }
 
 /// One repository.

@@ -6,6 +6,7 @@ mod glob;
 mod inputs;
 mod legs;
 mod matrix;
+mod pick;
 pub(crate) mod scope;
 mod summary;
 mod support;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::expr::Value;
 use crate::model::{Job, RunDefaults, Workflow};
 pub use legs::expand_job;
+pub use pick::pick_legs;
 use scope::PlanScope;
 pub use summary::summary;
 

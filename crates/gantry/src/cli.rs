@@ -6,6 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::out::Color;
 
+mod local;
+
+pub use local::{GraphArgs, GraphFormat, ShellArgs};
+
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
 #[command(
@@ -37,6 +41,7 @@ pub enum Command {
     Run(Box<RunArgs>),
     Runs(RunsArgs),
     Why(WhyArgs),
+    Shell(ShellArgs),
     Workflow(WorkflowArgs),
     Expr(ExprArgs),
     Config(ConfigArgs),
@@ -78,7 +83,10 @@ Examples:
   gantry run --hub fleet/gantry.yaml           a whole fleet
   gantry run --hub fleet --repo api --repo web two of its repositories
   gantry run --workflow ci.yml --job test      one job and what it needs
+  gantry run --job test --matrix py:3.12       one leg of its matrix
   gantry run --event workflow_dispatch --input version=1.2
+  gantry run --secret TOKEN                    from the environment, or asked for without echo
+  gantry run --watch --job test                again on every change of the tree
   gantry run --json > summary.json             the summary for scripts; progress goes to stderr
 
 Ctrl-C once cancels gracefully, twice kills.
@@ -106,6 +114,22 @@ pub struct RunArgs {
     /// Only this job and what it needs; may be repeated.
     #[arg(long = "job", value_name = "ID")]
     pub jobs_only: Vec<String>,
+    /// Only legs with this value of their matrix; may be repeated. Jobs without such a key run as always.
+    #[arg(long = "matrix", value_name = "KEY:VALUE", value_parser = local::axis_value)]
+    pub matrix: Vec<(String, String)>,
+    /// Secret by name, from the environment variable of that name or a prompt; may be repeated.
+    #[arg(long = "secret", value_name = "NAME")]
+    pub secrets: Vec<String>,
+    /// File with secrets, `NAME=value` by line; may be repeated. `--secret` goes above it.
+    #[arg(long = "secret-file", value_name = "FILE")]
+    pub secret_files: Vec<PathBuf>,
+    /// Reach nothing: jobs have no network, images come from this machine, and no Git URL is read.
+    #[arg(long, conflicts_with = "learn_egress")]
+    pub offline: bool,
+    /// Run again whenever a file of the repositories changes, until Ctrl-C; a run that goes on is
+    /// cancelled. `.git` and what Git ignores do not count.
+    #[arg(long)]
+    pub watch: bool,
     /// Jobs at the same time; one per core when absent.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
@@ -115,7 +139,7 @@ pub struct RunArgs {
     /// Show what every step runs and the runner's own lines too, as the stored logs do.
     #[arg(long, short)]
     pub verbose: bool,
-    /// Keep the sandboxes' directories for a look afterwards.
+    /// Keep the sandboxes' disks, to enter the jobs afterwards with `gantry shell`.
     #[arg(long)]
     pub keep: bool,
     /// How jobs are kept apart; `process` is no isolation at all, for development only.
@@ -312,6 +336,7 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    Graph(GraphArgs),
 }
 
 /// Evaluates expressions.
@@ -460,7 +485,7 @@ pub struct RunnerArgs {
 }
 
 /// `key=value` with a name in front.
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))

@@ -65,6 +65,7 @@ fn dispatch(command: Command) -> Done {
         Command::Run(args) => run::run(&args),
         Command::Runs(args) => cmd::runs::run(args.command),
         Command::Why(args) => cmd::runs::why(&args),
+        Command::Shell(args) => cmd::shell::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Runner(args) => cmd::runner::run(args),
     }
@@ -83,6 +84,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Why(args) => args.data.json,
         Command::Workflow(args) => match &args.command {
             WorkflowCommand::Check { json, .. } | WorkflowCommand::Plan { json, .. } => *json,
+            WorkflowCommand::Graph(args) => args.json,
         },
         Command::Expr(args) => {
             let ExprCommand::Eval { json, .. } = &args.command;
@@ -94,6 +96,9 @@ fn wants_json(command: &Command) -> bool {
         },
         Command::Doctor(args) => args.json,
         Command::Version(args) => args.json,
-        Command::Completion(_) | Command::Runner(_) | Command::Reference { .. } => false,
+        Command::Completion(_)
+        | Command::Shell(_)
+        | Command::Runner(_)
+        | Command::Reference { .. } => false,
     }
 }

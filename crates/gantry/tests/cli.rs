@@ -216,6 +216,8 @@ fn every_command_has_help_with_a_summary() {
         "why",
         "workflow check",
         "workflow plan",
+        "workflow graph",
+        "shell",
         "expr eval",
         "config",
         "doctor",

@@ -3,6 +3,7 @@
 //! Not in here: what steps do (see [`crate::step`]) and where leases come from (see [`crate::agent`]).
 
 mod finish;
+mod keep;
 mod prepare;
 mod steps;
 
@@ -24,6 +25,7 @@ use crate::link::{HubLink, LinkError};
 use crate::log::{JobLog, now, ship};
 use crate::stop::{CANCEL_GRACE_MS, Stop, Why};
 
+pub use keep::KeptSession;
 pub use prepare::sandbox_paths;
 
 /// Longest pause between two tries to report the end, in milliseconds.

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use gantry_core::{Outcome, Usage, Verdict};
 use gantry_observe::log::LineKind;
-use gantry_sandbox::{JobUser, Sandbox, SandboxError};
+use gantry_sandbox::{Isolation, JobUser, Sandbox, SandboxError};
 use gantry_workflow::expr::{Status, Value};
 use indexmap::IndexMap;
 
 use super::finish::{self, Rest};
+use super::keep::KeptSession;
 use super::prepare::{Prepared, prepare};
 use super::{Host, Result};
 use crate::attempt::{Attempt, Facts, Frame};
@@ -58,7 +59,7 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
             facts,
             sandbox: &sandbox,
             base_env: base_env(facts, host, &prepared, sandbox.image_env()),
-            env: prepared.env,
+            env: prepared.env.clone(),
             path: Vec::new(),
             posts: Vec::new(),
             matchers: Vec::new(),
@@ -69,8 +70,13 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
             services: services_value(&prepared.spec.services),
             shown_failure: None,
             job_status: Status::Success,
+            kept: KeptSession::default(),
         };
-        run_all(&mut attempt, &main).await
+        let ended = run_all(&mut attempt, &main).await;
+        if prepared.spec.keep && prepared.spec.isolation == Isolation::Container {
+            attempt.kept.save(facts, &prepared.spec, &attempt.base_env);
+        }
+        ended
     };
     let usage = stop(facts, sandbox, &mut rest).await;
     Result { verdict, outputs, usage, rest }
@@ -181,6 +187,7 @@ async fn run_all(
         facts.board.begin(*index, &name);
         attempt.sandbox.mark_step(&name);
         let end = attempt.run_step(&mut frame, step, &name).await;
+        attempt.kept.ended(&name, &end.outcome);
         facts.board.end(*index, end.outcome, end.conclusion, end.usage);
     }
     let posts = std::mem::take(&mut attempt.posts);

@@ -116,6 +116,7 @@ impl Attempt<'_> {
     ) -> Result<Vars, Failure> {
         let files = CommandFiles::create(self.sandbox, self.facts.paths, process.script).await?;
         let mut env = self.process_env(frame, cx);
+        self.kept.began(&env, &process.cwd);
         env.extend(files.vars());
         env.extend(process.extra);
         let matchers = std::mem::take(&mut self.matchers);

@@ -38,6 +38,9 @@ const REUSE_MAX_IMAGES: usize = 16;
 /// How often it is looked whether a loop device has let its image go, with a millisecond between.
 const RELEASE_LOOKS: u32 = 50;
 
+/// How long a kept disk may take to be let go by the job that it was of.
+const KEPT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a job's disk is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -153,6 +156,38 @@ pub fn mount_disk(
         .map_err(|e| io::Error::other(format!("the job's disk cannot be mounted: {e}")))?;
     drop(device);
     Ok(Disk { kind, device: Some((7, number)) })
+}
+
+/// Mounts the disk of an ended job again, with everything on it, when the ended job has let go of it.
+pub fn mount_kept(image: &Path, target: &Path) -> io::Result<Disk> {
+    let start = std::time::Instant::now();
+    // Two devices over one file would destroy the file system on it.
+    while is_attached(image) {
+        if start.elapsed() > KEPT_PATIENCE {
+            return Err(io::Error::other(format!(
+                "the disk `{}` is still in use",
+                image.display()
+            )));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let file = at("open", image, OpenOptions::new().read(true).write(true).open(image))?;
+    let (device, number, path) = attach_loop(&file)?;
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOATIME;
+    let options = "noinit_itable,nobarrier,errors=continue";
+    mount(Some(&path), target, Some("ext4"), flags, Some(options))
+        .map_err(|e| io::Error::other(format!("the kept disk cannot be mounted: {e}")))?;
+    drop(device);
+    Ok(Disk { kind: DiskKind::Loop, device: Some((7, number)) })
+}
+
+/// Whether some loop device has this file.
+fn is_attached(image: &Path) -> bool {
+    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    devices.into_iter().any(|device| {
+        let file = device.path().join("loop/backing_file");
+        fs::read_to_string(file).is_ok_and(|text| Path::new(text.trim_end()) == image)
+    })
 }
 
 /// Where images of one size wait to be used again.

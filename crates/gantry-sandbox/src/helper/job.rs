@@ -18,7 +18,8 @@ use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
 use crate::disk::{self, Disk, DiskKind};
 use crate::hostroot::Hold;
-use crate::jobdir::{JobDir, MOUNT_PLACE, claim_slot};
+use crate::jobdir::{JobDir, MOUNT_PLACE, claim_slot, claim_slot_of};
+use crate::kept::Layers;
 use crate::rootfs::{self, Places};
 use crate::spec::Runtime;
 
@@ -96,7 +97,12 @@ impl Job {
 
     fn launch(&mut self, streams: Streams) -> io::Result<i32> {
         private_mounts()?;
-        let base = claim_slot(&self.request.spec.state_dir, &mut self.dir)?;
+        let kept = Layers::read(&self.dir.path)?;
+        let state = &self.request.spec.state_dir;
+        let base = match &kept {
+            Some(kept) if kept.base > 0 => claim_slot_of(state, &mut self.dir, kept.base)?,
+            _ => claim_slot(state, &mut self.dir)?,
+        };
         let spec = &self.request.spec;
         let base = if bundle::has_user_namespace(spec.runtime) { base } else { 0 };
         let place = Path::new(MOUNT_PLACE);
@@ -109,14 +115,24 @@ impl Job {
         for dir in [&places.disk, &places.lowers, &places.root] {
             fs::create_dir(dir)?;
         }
-        let kind = if disk::loop_available().is_ok() { DiskKind::Loop } else { DiskKind::Tmpfs };
-        let bytes = spec.resources.disk_bytes;
-        let disk = disk::mount_disk(&spec.state_dir, &self.image(), &places.disk, bytes, kind)?;
+        let disk = self.mount(&places.disk, kept.is_some())?;
         let map = sys::user_namespace(base)?;
         let (parts, hold) = bundle::parts(&self.request)?;
         self.hold = hold;
-        let seed = bundle::seed(spec, &parts);
-        rootfs::assemble(&places, &parts, &seed, base, map.as_fd())?;
+        let layers = Layers::of(base, &parts);
+        match kept {
+            Some(kept) => {
+                kept.fits(&layers)?;
+                rootfs::assemble(&places, &parts, None, base, map.as_fd())?;
+            }
+            None => {
+                let seed = bundle::seed(spec, &parts);
+                rootfs::assemble(&places, &parts, Some(&seed), base, map.as_fd())?;
+            }
+        }
+        if spec.keep && disk.kind == DiskKind::Loop {
+            layers.write(&self.dir.path)?;
+        }
         drop(map);
         let bundle = bundle::Bundle { dir: place, root: &places.root, base, disk: &disk };
         bundle.write(&self.request)?;
@@ -128,6 +144,17 @@ impl Job {
         };
         sys::loopback_up(pid)?;
         Ok(pid)
+    }
+
+    /// Mounts the job's disk: a fresh one, or that of the same job before.
+    fn mount(&self, target: &Path, kept: bool) -> io::Result<Disk> {
+        if kept {
+            return disk::mount_kept(&self.image(), target);
+        }
+        let kind = if disk::loop_available().is_ok() { DiskKind::Loop } else { DiskKind::Tmpfs };
+        let spec = &self.request.spec;
+        let bytes = spec.resources.disk_bytes;
+        disk::mount_disk(&spec.state_dir, &self.image(), target, bytes, kind)
     }
 
     /// The job's disk as a file.

@@ -31,6 +31,14 @@ pub const MAX_LAYER_BYTES: u64 = 32 * 1024 * 1024 * 1024;
 /// Most entries of one layer.
 pub const MAX_LAYER_ENTRIES: u64 = 1_000_000;
 
+/// Environment variable of a process that must reach no registry: only stored images are used.
+pub const OFFLINE_VARIABLE: &str = "GANTRY_OFFLINE";
+
+/// Whether this process must reach no registry.
+fn is_offline() -> bool {
+    std::env::var_os(OFFLINE_VARIABLE).is_some_and(|v| !v.is_empty())
+}
+
 /// An image whose layers are unpacked on this machine, with what its configuration says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreparedImage {

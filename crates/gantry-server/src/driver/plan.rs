@@ -133,6 +133,10 @@ fn plan_file(input: &Input<'_>, snapshot: &Snapshot, file: &WorkflowFile, out: &
         out.passed_over.push((file.path.clone(), reason.clone()));
         return;
     }
+    if let Err(reason) = gantry_workflow::plan::pick_legs(&mut plan, &filters.matrix) {
+        out.passed_over.push((file.path.clone(), reason));
+        return;
+    }
     found.append(&mut plan.diagnostics);
     plan.diagnostics = found;
     let mut record = record(input, Some(snapshot), &file.path, &plan.workflow);

@@ -5,6 +5,7 @@ mod corpus;
 mod diagnostics;
 mod filters;
 mod grammar;
+mod graph;
 mod matrix;
 mod plans;
 mod robustness;

@@ -6,4 +6,5 @@ pub mod doctor;
 pub mod expr;
 pub mod runner;
 pub mod runs;
+pub mod shell;
 pub mod workflow;

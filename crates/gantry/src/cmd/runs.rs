@@ -79,7 +79,7 @@ pub fn why(args: &WhyArgs) -> Done {
     })
 }
 
-async fn open(data: &DataArgs) -> Result<Reader, Failure> {
+pub(super) async fn open(data: &DataArgs) -> Result<Reader, Failure> {
     let dir = data_dir(data.data_dir.as_deref())?;
     mend(&dir).await;
     Reader::open(&dir).await.map_err(|e| hub_failure("open the data directory", &e))
@@ -95,12 +95,12 @@ async fn mend(dir: &std::path::Path) {
     }
 }
 
-async fn view(reader: &Reader, id: RunId) -> Result<RunView, Failure> {
+pub(super) async fn view(reader: &Reader, id: RunId) -> Result<RunView, Failure> {
     reader.run(id).await.map_err(|e| hub_failure("read the run", &e))
 }
 
 /// The run of an id, of the start of one (with or without `run_`), or `last`.
-async fn find(reader: &Reader, name: &str) -> Result<RunId, Failure> {
+pub(super) async fn find(reader: &Reader, name: &str) -> Result<RunId, Failure> {
     if let Ok(id) = name.parse() {
         return Ok(id);
     }
@@ -121,7 +121,7 @@ async fn find(reader: &Reader, name: &str) -> Result<RunId, Failure> {
     }
 }
 
-fn known_job(view: &RunView, job: &str) -> Result<(), Failure> {
+pub(super) fn known_job(view: &RunView, job: &str) -> Result<(), Failure> {
     if view.jobs.iter().any(|j| j.job.key == job || j.job.job == job) {
         return Ok(());
     }

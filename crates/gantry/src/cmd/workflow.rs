@@ -1,4 +1,6 @@
-//! `gantry workflow check` and `gantry workflow plan`.
+//! `gantry workflow check` and `gantry workflow plan`; `graph` lies below.
+
+mod graph;
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,7 @@ pub fn run(command: WorkflowCommand) -> Done {
             let made = plan_file(&file, &event, event_file.as_deref(), &inputs)?;
             out::answer(json, &made, &plan_text(&made))
         }
+        WorkflowCommand::Graph(args) => graph::run(&args),
     }
 }
 
@@ -162,18 +165,23 @@ fn actions_below(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Resul
     Ok(())
 }
 
+/// The workflow of a file without errors.
+fn read_valid(file: &Path) -> Result<Workflow, Failure> {
+    let text = read_limited(file, MAX_WORKFLOW_FILE_BYTES * 4)?;
+    let (workflow, found) = read_workflow(&text, &shown(file));
+    let errors = found.iter().any(Diagnostic::is_error);
+    workflow
+        .filter(|_| !errors)
+        .ok_or_else(|| Failure::usage(format!("`{}` has errors", shown(file))).findings(found))
+}
+
 fn plan_file(
     file: &Path,
     name: &str,
     event_file: Option<&Path>,
     inputs: &[(String, String)],
 ) -> Result<Plan, Failure> {
-    let text = read_limited(file, MAX_WORKFLOW_FILE_BYTES * 4)?;
-    let (workflow, found) = read_workflow(&text, &shown(file));
-    let errors = found.iter().any(Diagnostic::is_error);
-    let Some(workflow) = workflow.filter(|_| !errors) else {
-        return Err(Failure::usage(format!("`{}` has errors", shown(file))).findings(found));
-    };
+    let workflow = read_valid(file)?;
     let full = std::path::absolute(file).map_err(|e| Failure::file("find", file, &e))?;
     let parent = full.parent().unwrap_or(Path::new("/"));
     let repo = hubfile::repository_around(parent).unwrap_or_else(|| parent.to_owned());

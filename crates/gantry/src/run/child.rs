@@ -30,6 +30,8 @@ pub struct RunnerSpec {
     pub jobs: u32,
     /// Whether leases without isolation are accepted.
     pub process_isolation: bool,
+    /// Whether it may reach no registry.
+    pub offline: bool,
     /// Its own log.
     pub log: PathBuf,
 }
@@ -148,6 +150,9 @@ async fn spawn(spec: &RunnerSpec) -> Result<(Child, ChildStdin), Failure> {
         // Ctrl-C goes to the foreground group; the runner is ended by us, in order.
         .process_group(0)
         .kill_on_drop(true);
+    if spec.offline {
+        command.env(gantry_sandbox::image::OFFLINE_VARIABLE, "1");
+    }
     if spec.process_isolation {
         command.arg("--allow-process-isolation");
     }

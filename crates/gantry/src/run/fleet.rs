@@ -9,6 +9,7 @@ use gantry_core::EgressMode;
 use gantry_server::{Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits};
 use indexmap::IndexMap;
 
+use super::secrets::Secrets;
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 use crate::files::read_limited;
@@ -24,7 +25,7 @@ pub const MACHINE_LABELS: &[&str] =
 ///
 /// # Errors
 /// There is neither; the hub file is refused; a named repository is not in it; the event is unclear.
-pub fn load(args: &RunArgs) -> Result<Fleet, Failure> {
+pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
     let (folder, repos) = match hubfile::find(args.hub.as_deref())? {
         Some(hub) if hub.loaded.is_refused() => {
             let found = hub.loaded.diagnostics();
@@ -49,7 +50,7 @@ pub fn load(args: &RunArgs) -> Result<Fleet, Failure> {
     };
     let repos = repos.iter().filter(|r| r.enabled.value);
     Ok(Fleet {
-        repos: repos.map(|r| fleet_repo(r, &folder, args)).collect(),
+        repos: repos.map(|r| fleet_repo(r, &folder, args, given)).collect(),
         event: FleetEvent {
             name,
             payload,
@@ -60,6 +61,7 @@ pub fn load(args: &RunArgs) -> Result<Fleet, Failure> {
             repos: taking_part_names(args, &taking_part),
             workflow: args.workflow.clone(),
             jobs: args.jobs_only.clone(),
+            matrix: args.matrix.clone(),
         },
         keep: args.keep,
     })
@@ -86,14 +88,22 @@ fn event_name(args: &RunArgs, repos: &[&EffectiveRepo]) -> Result<String, Failur
     Ok(event::name(given, !args.inputs.is_empty(), default).to_owned())
 }
 
-fn fleet_repo(repo: &EffectiveRepo, folder: &Path, args: &RunArgs) -> FleetRepo {
+fn fleet_repo(repo: &EffectiveRepo, folder: &Path, args: &RunArgs, given: &Secrets) -> FleetRepo {
     let mut problems: Vec<String> =
         repo.problems.iter().filter(|d| d.is_error()).map(ToString::to_string).collect();
-    let secrets = secrets(repo, folder, &mut problems);
+    let mut secrets = secrets(repo, folder, given, &mut problems);
+    secrets.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let source = source(repo, folder);
+    if let (Source::Git { url, .. }, true) = (&source, args.offline)
+        && !url.starts_with("file://")
+    {
+        problems
+            .push(format!("its source `{url}` is not on this machine, and `--offline` reads none"));
+    }
     FleetRepo {
         owner: repo.owner.value.clone(),
         name: repo.name.clone(),
-        source: source(repo, folder),
+        source,
         settings: settings(repo, folder, args, secrets),
         depends_on: repo.depends_on.iter().map(|d| d.value.clone()).collect(),
         problem: (!problems.is_empty()).then(|| problems.join("\n")),
@@ -144,6 +154,9 @@ fn settings(
     if args.learn_egress {
         egress.mode = EgressMode::Learn;
     }
+    if args.offline {
+        egress = gantry_core::EgressPolicy::default();
+    }
     let texts = |map: &IndexMap<String, gantry_config::Traced<String>>| {
         map.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect()
     };
@@ -188,10 +201,11 @@ fn workflow_limits(repo: &EffectiveRepo) -> IndexMap<String, WorkflowLimits> {
 fn secrets(
     repo: &EffectiveRepo,
     folder: &Path,
+    given: &Secrets,
     problems: &mut Vec<String>,
 ) -> IndexMap<String, Secret> {
     let mut secrets = IndexMap::new();
-    for (name, reference) in &repo.secrets {
+    for (name, reference) in repo.secrets.iter().filter(|(name, _)| !given.contains_key(*name)) {
         let value = match &reference.value {
             SecretRef::Env(variable) => std::env::var(variable)
                 .map_err(|_| format!("the environment variable `{variable}` is not set")),

@@ -13,11 +13,13 @@ pub mod lines;
 mod live;
 pub mod output;
 mod report;
+pub mod secrets;
 mod session;
 pub mod summary;
 mod table;
 pub mod telemetry;
 mod view;
+mod watch;
 
 pub use fleet::MACHINE_LABELS;
 
@@ -30,7 +32,8 @@ use crate::{files, out, trace};
 /// # Errors
 /// The input is wrong, this machine cannot isolate, or the hub or its runner failed.
 pub fn run(args: &RunArgs) -> Done {
-    let fleet = fleet::load(args)?;
+    let secrets = secrets::load(args)?;
+    let fleet = fleet::load(args, &secrets)?;
     let data = files::make_data_dir(args.data_dir.as_deref())?;
     if args.isolation == IsolationArg::Process {
         let warning = console::style("warning:").yellow().bold().for_stderr();
@@ -40,7 +43,13 @@ pub fn run(args: &RunArgs) -> Done {
     }
     trace::to_file(&data);
     let runtime = runtime()?;
-    let ended = runtime.block_on(session::run(args, fleet, &data))?;
+    if args.watch {
+        let ended = runtime.block_on(watch::run(args, fleet, &secrets, &data));
+        runtime.shutdown_background();
+        return ended;
+    }
+    let unchanging = tokio_util::sync::CancellationToken::new();
+    let ended = runtime.block_on(session::run(args, fleet, &data, &unchanging))?;
     // The runner and the hub have ended; what is left are waits on standard input and the like.
     runtime.shutdown_background();
     if args.json {
@@ -59,6 +68,8 @@ pub(crate) struct Ended {
     pub summary: summary::Summary,
     pub exit: Exit,
     pub failure: Option<Failure>,
+    /// Whether somebody asked for the end with a signal.
+    pub by_user: bool,
 }
 
 /// The async runtime of commands that need one.

@@ -10,6 +10,7 @@ use gantry_sandbox::Runtime;
 use gantry_server::{Fleet, Hub, HubOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::child::{Runner, RunnerSpec};
 use super::follow::Follower;
@@ -40,7 +41,12 @@ fn now() -> Timestamp {
 /// # Errors
 /// The hub cannot be opened, or its results cannot be written. What fails later stands in
 /// [`Ended::failure`], beside the truth about what ran.
-pub(crate) async fn run(args: &RunArgs, fleet: Fleet, data: &Path) -> Result<Ended, Failure> {
+pub(crate) async fn run(
+    args: &RunArgs,
+    fleet: Fleet,
+    data: &Path,
+    changed: &CancellationToken,
+) -> Result<Ended, Failure> {
     let started = now();
     if args.isolation == IsolationArg::Container {
         can_isolate(&fleet, data).await?;
@@ -65,11 +71,13 @@ pub(crate) async fn run(args: &RunArgs, fleet: Fleet, data: &Path) -> Result<End
         data_dir: data.to_owned(),
         jobs: args.jobs.unwrap_or_else(cores),
         process_isolation: args.isolation == IsolationArg::Process,
+        offline: args.offline,
         log: dir.join("log/runner.log"),
     };
     let mut runner = Runner::start(spec).await?;
     let mut follower = Follower::new(hub.reader(), submission, Style::of(args), expected);
-    let mut end = follow(&hub, events, &mut follower, &mut runner, &mut signals, data).await;
+    let mut end =
+        follow(&hub, events, &mut follower, &mut runner, &mut signals, data, changed).await;
     follower.finish();
     if end.killed {
         runner.kill().await;
@@ -79,14 +87,8 @@ pub(crate) async fn run(args: &RunArgs, fleet: Fleet, data: &Path) -> Result<End
     let reader = hub.reader();
     close(hub, serving).await?;
     let runs = collect::submission(&reader, submission, &output).await?;
-    if runs.runs.is_empty() && end.failure.is_none() && !end.cancelled {
-        end.failure = Some(
-            Failure::infra("the hub could not prepare the repositories")
-                .hint(format!("its log is `{}`", data.join("hub.log").display())),
-        );
-    }
     if end.failure.is_none() && !end.cancelled {
-        end.failure = nothing_selected(args, &runs.runs);
+        end.failure = nothing_ran(args, &runs.runs, data);
     }
     let exit =
         end.failure.as_ref().map_or_else(|| Summary::exit(&runs.runs, end.cancelled), |f| f.exit);
@@ -103,7 +105,7 @@ pub(crate) async fn run(args: &RunArgs, fleet: Fleet, data: &Path) -> Result<End
         learned_egress: runs.learned_egress,
     };
     output.finish(&summary, pull_request)?;
-    Ok(Ended { summary, exit, failure: end.failure })
+    Ok(Ended { summary, exit, failure: end.failure, by_user: end.by_user })
 }
 
 /// Refuses before anything runs when this machine cannot make the containers that are asked for.
@@ -178,9 +180,19 @@ async fn close(hub: Arc<Hub>, serving: Serving) -> Result<(), Failure> {
     hub.shutdown().await.map_err(|e| hub_failure("end the hub in order", &e))
 }
 
+/// Why nothing ran, when it should have.
+fn nothing_ran(args: &RunArgs, runs: &[RunSummary], data: &Path) -> Option<Failure> {
+    if runs.is_empty() {
+        let log = data.join("hub.log");
+        let failure = Failure::infra("the hub could not prepare the repositories");
+        return Some(failure.hint(format!("its log is `{}`", log.display())));
+    }
+    nothing_selected(args, runs)
+}
+
 /// A filter that nothing passed is a slip of whoever wrote it, not a green run.
 fn nothing_selected(args: &RunArgs, runs: &[RunSummary]) -> Option<Failure> {
-    let filtered = args.workflow.is_some() || !args.jobs_only.is_empty();
+    let filtered = args.workflow.is_some() || !args.jobs_only.is_empty() || !args.matrix.is_empty();
     let skipped = |r: &RunSummary| {
         let verdict = r.verdict.as_ref();
         r.jobs.is_empty() && verdict.is_some_and(|v| v.outcome == gantry_core::Outcome::Skipped)
@@ -191,13 +203,14 @@ fn nothing_selected(args: &RunArgs, runs: &[RunSummary]) -> Option<Failure> {
     let mut failure = Failure::usage("nothing ran: no workflow or job is what was asked for");
     failure.causes =
         runs.iter().filter_map(|r| r.verdict.as_ref()?.reason.clone()).take(5).collect();
-    Some(failure.hint("check the names given with `--workflow` and `--job`"))
+    Some(failure.hint("check the names given with `--workflow`, `--job` and `--matrix`"))
 }
 
 /// How following ended.
 #[derive(Default)]
 struct End {
     cancelled: bool,
+    by_user: bool,
     killed: bool,
     failure: Option<Failure>,
 }
@@ -210,6 +223,7 @@ async fn follow(
     runner: &mut Runner,
     signals: &mut Signals,
     data: &Path,
+    changed: &CancellationToken,
 ) -> End {
     let mut end = End::default();
     let mut look = tokio::time::interval(DISK_LOOK);
@@ -221,7 +235,15 @@ async fn follow(
                 Err(failure) => Err(failure),
             },
             _ = look.tick() => enough_disk(data).map(|()| false),
+            () = changed.cancelled(), if !end.cancelled => {
+                end.cancelled = true;
+                follower.note("the tree changed; cancelling");
+                hub.cancel_all("the working tree changed").await
+                    .map(|_| false)
+                    .map_err(|e| hub_failure("cancel", &e))
+            }
             () = signals.next() => {
+                end.by_user = true;
                 if end.cancelled {
                     end.killed = true;
                     return end;
@@ -278,13 +300,13 @@ async fn replace(
 }
 
 /// Interrupt and termination.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(super) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|e| Failure::infra("cannot listen for signals").because(&e))
         };
@@ -294,7 +316,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
