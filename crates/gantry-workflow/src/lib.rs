@@ -2,10 +2,12 @@
 //!
 //! The way through it: text → spanned tree ([`syntax`]) → typed model with every problem at once
 //! ([`model`], read by [`model::read_workflow`]) → plan ([`plan`]) → decisions while a run goes on ([`progress`]).
-//! Expressions ([`expr`]) are evaluated over ordered values; [`graph`] draws a plan.
+//! Expressions ([`expr`]) are evaluated over ordered values; [`graph`] draws a plan; [`actions`] is the table of
+//! actions that need no code from outside.
 //!
 //! Not in here: files, clocks, processes, the network. Whoever needs `hashFiles` hands in a function.
 
+pub mod actions;
 pub mod expr;
 pub mod graph;
 pub mod model;

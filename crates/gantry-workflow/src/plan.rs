@@ -61,6 +61,9 @@ pub struct Settings {
     /// Labels that this hub can serve, `*` as in patterns (`ubuntu-*`); a job with another label is
     /// unsupported.
     pub labels: Vec<String>,
+    /// `owner/name` of the repositories that this hub knows: their actions can be used.
+    #[serde(default)]
+    pub repositories: Vec<String>,
     /// Take the workflow whether its triggers match or not (`gantry run --workflow`).
     pub ignore_triggers: bool,
     /// Only these jobs and what they need (`--job`); empty means all.
@@ -205,14 +208,23 @@ pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
     };
     let selected = selection(workflow, settings, &mut plan.diagnostics);
     for (id, job) in &workflow.jobs {
-        let planned = plan_job(&plan, workflow, id, job, selected.contains(id.as_str()));
+        let selected = selected.contains(id.as_str());
+        let planned = plan_job(&plan, workflow, id, job, selected, &settings.repositories);
         plan.jobs.insert(id.clone(), planned);
     }
     plan
 }
 
-fn plan_job(plan: &Plan, workflow: &Workflow, id: &str, job: &Job, selected: bool) -> PlannedJob {
+fn plan_job(
+    plan: &Plan,
+    workflow: &Workflow,
+    id: &str,
+    job: &Job,
+    selected: bool,
+    repositories: &[String],
+) -> PlannedJob {
     let mut broken = workflow.unsupported.clone();
+    broken.extend(support::of_actions(plan, job, repositories));
     let legs = if legs::is_deferred(job) {
         Legs::Deferred
     } else {

@@ -63,6 +63,8 @@ pub enum Command {
 pub enum ReferencePage {
     /// All commands, as Markdown.
     Commands,
+    /// Actions that need no code from outside, as Markdown.
+    Actions,
     /// JSON Schema of the hub file.
     Hub,
     /// JSON Schema of a `pipeline_run` record.

@@ -236,6 +236,7 @@ fn every_command_has_help_with_a_summary() {
 
 #[rstest]
 #[case("commands", "cli.md")]
+#[case("actions", "actions.md")]
 #[case("hub", "gantry.schema.json")]
 #[case("pipeline-run", "pipeline_run.v1.2.schema.json")]
 #[case("job", "job.v1.schema.json")]

@@ -34,6 +34,11 @@ pub struct NodeRun {
 }
 
 impl Attempt<'_> {
+    /// Whether a repository is one of this hub's.
+    pub(super) fn is_registered(&self, repository: &str) -> bool {
+        self.facts.lease.spec.repositories.keys().any(|k| k.eq_ignore_ascii_case(repository))
+    }
+
     /// Runs an action of another repository of this hub, or says that it is not supported.
     pub(crate) async fn run_registered(
         &mut self,
@@ -152,7 +157,7 @@ impl Attempt<'_> {
         )))
     }
 
-    async fn action_inputs(
+    pub(super) async fn action_inputs(
         &self,
         frame: &Frame,
         action: &Action,
@@ -189,7 +194,7 @@ impl Attempt<'_> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    async fn run_composite(
+    pub(super) async fn run_composite(
         &mut self,
         frame: &mut Frame,
         cx: StepCx<'_>,

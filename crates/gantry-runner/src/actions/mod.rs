@@ -1,4 +1,5 @@
-//! `uses:` steps: the runner's own actions, local ones, and an honest no to all others.
+//! `uses:` steps: actions of the table, local ones, those of the hub's repositories, and an honest no to
+//! all others.
 //!
 //! Not in here: what each action does (its module).
 
@@ -6,6 +7,7 @@ mod artifact;
 mod cache;
 mod checkout;
 mod inputs;
+mod known;
 mod local;
 mod setup;
 mod version;
@@ -18,9 +20,8 @@ use indexmap::IndexMap;
 
 use crate::attempt::{Attempt, Frame, broken};
 use crate::contexts::Vars;
-use crate::exec::{Ended, Until};
 use crate::failure::Failure;
-use crate::step::{Given, StepCx, StepEnd, timed_out};
+use crate::step::{Given, StepCx, StepEnd};
 
 pub use cache::SavePlan;
 pub use inputs::Inputs;
@@ -98,33 +99,6 @@ impl std::str::FromStr for Uses {
     }
 }
 
-/// Actions that the runner does by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Native {
-    Checkout,
-    Cache,
-    CacheRestore,
-    CacheSave,
-    UploadArtifact,
-    DownloadArtifact,
-    Setup(setup::Tool),
-}
-
-impl Native {
-    fn find(repository: &str, path: &str) -> Option<Self> {
-        Some(match (repository, path) {
-            ("actions/checkout", "") => Self::Checkout,
-            ("actions/cache", "") => Self::Cache,
-            ("actions/cache", "restore") => Self::CacheRestore,
-            ("actions/cache", "save") => Self::CacheSave,
-            ("actions/upload-artifact", "") => Self::UploadArtifact,
-            ("actions/download-artifact", "") => Self::DownloadArtifact,
-            (repository, "") => Self::Setup(setup::Tool::of_action(repository)?),
-            _ => return None,
-        })
-    }
-}
-
 impl Attempt<'_> {
     /// Runs a `uses:` step.
     pub(crate) async fn run_action(
@@ -154,45 +128,21 @@ impl Attempt<'_> {
                 "steps in an image of their own are not supported; use `container:` of the job",
             )),
             Uses::Remote { repository, path, reference } => {
-                if let Some(native) = Native::find(&repository, &path) {
-                    let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
-                    let stop = self.facts.stop;
-                    let inputs = Inputs::new(with);
-                    let work = self.run_native(native, cx, &inputs, &reference, given);
-                    return tokio::select! {
-                        done = work => done.map_err(|f| f.during(&format!("step `{}` ({})", cx.name, cx.place))),
-                        ended = until.reached() => Err(match (ended, stop.why()) {
-                            (Ended::Stopped, Some(why)) => Failure(why.verdict()),
-                            _ => timed_out(cx),
-                        }),
-                    };
+                let full = if path.is_empty() {
+                    repository.clone()
+                } else {
+                    format!("{repository}/{path}")
+                };
+                let known = gantry_workflow::actions::find(&full, &reference);
+                let known =
+                    known.filter(|k| k.native.is_some() || !self.is_registered(&repository));
+                if let Some(known) = known {
+                    return self.run_known(frame, cx, known, (full, reference), with, given).await;
                 }
                 let name = (repository, reference);
                 self.run_registered(frame, cx, name, &path, with, given).await
             }
         }
-    }
-
-    async fn run_native(
-        &mut self,
-        native: Native,
-        cx: StepCx<'_>,
-        inputs: &Inputs,
-        reference: &str,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
-        let before = self.sandbox.usage().await?;
-        match native {
-            Native::Checkout => self.checkout(inputs, given).await,
-            Native::Cache => self.cache(cx, inputs, given).await,
-            Native::CacheRestore => self.cache_restore(inputs, given).await.map(drop),
-            Native::CacheSave => self.cache_save_now(inputs).await,
-            Native::UploadArtifact => self.upload_artifact(inputs, given).await,
-            Native::DownloadArtifact => self.download_artifact(inputs, given).await,
-            Native::Setup(tool) => self.setup_tool(tool, inputs, reference, given).await,
-        }?;
-        given.usage = self.sandbox.usage().await?.since(&before);
-        Ok(())
     }
 
     /// Runs one post step; `None` when its condition does not hold.

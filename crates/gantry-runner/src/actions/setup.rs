@@ -1,7 +1,8 @@
-//! `setup-*` actions as tool resolution: the wanted version is looked for among what the image
+//! `setup-*` actions of the table as tool resolution: the wanted version is looked for among what the image
 //! offers; when it is not there, the step fails and says what is.
 
 use gantry_sandbox::ExecSpec;
+use gantry_workflow::actions::{self, Known, Tool};
 
 use super::Inputs;
 use super::version::Wanted;
@@ -37,21 +38,6 @@ done
 echo "$real"; echo "$real"
 "#;
 
-/// A tool that a `setup-*` action asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tool {
-    /// `actions/setup-python`.
-    Python,
-    /// `actions/setup-node`.
-    Node,
-    /// `actions/setup-go`.
-    Go,
-    /// `actions/setup-java`.
-    Java,
-    /// `dtolnay/rust-toolchain` and its like.
-    Rust,
-}
-
 /// One installation found in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
@@ -59,160 +45,118 @@ struct Found {
     version: String,
 }
 
-impl Tool {
-    /// The tool of a known action.
-    pub fn of_action(repository: &str) -> Option<Self> {
-        Some(match repository {
-            "actions/setup-python" => Self::Python,
-            "actions/setup-node" => Self::Node,
-            "actions/setup-go" => Self::Go,
-            "actions/setup-java" => Self::Java,
-            "dtolnay/rust-toolchain"
-            | "actions-rs/toolchain"
-            | "actions-rust-lang/setup-rust-toolchain" => Self::Rust,
-            _ => return None,
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Python => "Python",
-            Self::Node => "Node.js",
-            Self::Go => "Go",
-            Self::Java => "Java",
-            Self::Rust => "Rust",
-        }
-    }
-
-    fn input(self) -> &'static str {
-        match self {
-            Self::Python => "python-version",
-            Self::Node => "node-version",
-            Self::Go => "go-version",
-            Self::Java => "java-version",
-            Self::Rust => "toolchain",
-        }
-    }
-
-    /// Where programs may be: names on the path and patterns below the tool cache and home.
-    fn candidates(self) -> &'static str {
-        match self {
-            Self::Python => {
-                "python3 python python3.7 python3.8 python3.9 python3.10 python3.11 python3.12 \
-                 python3.13 python3.14 python3.15 $T/Python/*/*/bin/python3 /opt/python/*/bin/python3 \
-                 $HOME/.pyenv/versions/*/bin/python3 pypy3 /usr/local/bin/python3.* \
-                 /usr/bin/python3.*"
-            }
-            Self::Node => "node nodejs $T/node/*/*/bin/node $HOME/.nvm/versions/node/*/bin/node",
-            Self::Go => "go $T/go/*/*/bin/go /usr/local/go/bin/go /usr/lib/go-*/bin/go",
-            Self::Java => "java $T/Java*/*/*/bin/java /usr/lib/jvm/*/bin/java /opt/java/*/bin/java",
-            Self::Rust => {
-                "rustc $HOME/.rustup/toolchains/*/bin/rustc $HOME/.cargo/bin/rustc \
-                 /usr/local/rustup/toolchains/*/bin/rustc /usr/local/cargo/bin/rustc"
-            }
-        }
-    }
-
-    fn version_command(self) -> &'static str {
-        match self {
-            Self::Go => "version",
-            Self::Java => "-version",
-            _ => "--version",
-        }
-    }
-}
-
 impl Attempt<'_> {
+    /// Finds the tool that an action of the table asks for and puts it first. Gives its version.
     pub(super) async fn setup_tool(
         &mut self,
-        tool: Tool,
+        known: &Known,
         inputs: &Inputs,
         reference: &str,
         given: &mut Given,
-    ) -> Result<(), Failure> {
-        let wanted = self.wanted_version(tool, inputs, reference).await?;
+    ) -> Result<String, Failure> {
+        let key = known.tool.as_deref().unwrap_or_default();
+        let Some(tool) = actions::tool(key) else {
+            return Err(Failure::infra(format!("the table has no tool `{key}`")));
+        };
+        let wanted = self.wanted_version(known, key, inputs, reference).await?;
         let found = self.probe(tool).await?;
-        let mut fitting: Option<&Found> = None;
+        let mut fitting: Option<Found> = None;
         for text in &wanted {
             let want: Wanted = text
                 .parse()
-                .map_err(|e: String| Failure::user(format!("the input `{}`: {e}", tool.input())))?;
-            fitting = want.choose(&found, |f| &f.version);
+                .map_err(|e: String| Failure::user(format!("the version of {}: {e}", tool.name)))?;
+            let there: Vec<Found> =
+                found.iter().filter(|f| want.takes_program(&f.program)).cloned().collect();
+            fitting = want.choose(&there, |f| &f.version).cloned();
             if fitting.is_some() {
                 break;
             }
         }
-        let Some(found) = fitting else {
-            return Err(missing(tool, &wanted, &found));
+        let Some(mut found) = fitting else {
+            return Err(missing(&tool.name, &wanted, &found));
         };
-        let mut found = found.clone();
-        if tool == Tool::Python {
+        if key == "python" {
             self.settle_python(&mut found).await?;
         }
-        let found = &found;
-        self.use_tool(tool, found, given);
-        if tool == Tool::Rust {
-            self.check_components(inputs, found).await?;
+        self.use_tool(tool, &found, given);
+        if key == "rust" {
+            self.check_components(inputs, &found).await?;
         }
-        if inputs.get("cache").is_some_and(|c| c != "false") {
-            self.say(
-                "the input `cache` has no effect; use `actions/cache` for the tool's own cache",
-            );
-        }
-        Ok(())
+        Ok(found.version)
     }
 
     async fn wanted_version(
         &self,
-        tool: Tool,
+        known: &Known,
+        key: &str,
         inputs: &Inputs,
         reference: &str,
     ) -> Result<Vec<String>, Failure> {
-        let listed = inputs.lines(tool.input());
+        let listed = known.input.as_deref().map(|input| inputs.lines(input)).unwrap_or_default();
         if !listed.is_empty() {
             return Ok(listed);
         }
-        let file = inputs.get(&format!("{}-file", tool.input()));
-        let default_files: &[&str] = match (tool, file) {
-            (Tool::Python, None) => &[".python-version"],
-            (Tool::Rust, None) => &["rust-toolchain.toml", "rust-toolchain"],
-            _ => &[],
-        };
-        if tool == Tool::Rust && !matches!(reference, "master" | "main" | "v1" | "") {
+        let of_reference = !known.reference_unless.is_empty()
+            && !reference.is_empty()
+            && !known.reference_unless.iter().any(|r| r == reference);
+        if of_reference {
             return Ok(vec![reference.to_owned()]);
         }
-        for name in file.iter().chain(default_files) {
-            let path = self.facts.paths.resolve(name);
-            if let Some(bytes) = self.sandbox.read_file(&path, MAX_VERSION_FILE_BYTES).await? {
-                let text = String::from_utf8_lossy(&bytes);
-                return super::version::of_file(name, &text).map(|v| vec![v]).ok_or_else(|| {
-                    Failure::user(format!("no version of {} stands in `{name}`", tool.name()))
-                });
+        if let Some(name) = known.file_input.as_deref().and_then(|input| inputs.get(input)) {
+            let Some(text) = self.version_file(name).await? else {
+                return Err(Failure::user(format!("there is no version file `{name}`")));
+            };
+            let version = super::version::of_file(name, &text, key);
+            return version.map(|v| vec![v]).ok_or_else(|| {
+                Failure::user(format!("no version for `{key}` stands in `{name}`"))
+            });
+        }
+        for name in &known.files {
+            let Some(text) = self.version_file(name).await? else { continue };
+            if let Some(version) = super::version::of_file(name, &text, key) {
+                return Ok(vec![version]);
             }
         }
-        match file {
-            Some(name) => Err(Failure::user(format!("there is no version file `{name}`"))),
-            None => Ok(vec!["*".to_owned()]),
-        }
+        Ok(vec!["*".to_owned()])
     }
 
-    async fn probe(&self, tool: Tool) -> Result<Vec<Found>, Failure> {
+    async fn version_file(&self, name: &str) -> Result<Option<String>, Failure> {
+        let path = self.facts.paths.resolve(name);
+        let bytes = self.sandbox.read_file(&path, MAX_VERSION_FILE_BYTES).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    async fn probe(&self, tool: &Tool) -> Result<Vec<Found>, Failure> {
         let cache = &self.facts.paths.tool_cache;
         let script = format!(
             "T='{cache}'; for p in {}; do q=$(command -v \"$p\" 2>/dev/null) || continue; \
              v=$(\"$q\" {} 2>&1 </dev/null) && printf '%s\\t%s\\n' \"$q\" \
              \"$(printf '%s' \"$v\" | tr '\\n' ' ')\"; done",
-            tool.candidates(),
-            tool.version_command()
+            tool.programs, tool.version
         );
-        let spec = ExecSpec {
-            argv: vec!["sh".to_owned(), "-c".to_owned(), script],
+        let spec = self.quiet_process(&["sh", "-c", &script]);
+        let (_, text) = capture(self.sandbox, spec, MAX_PROBE_BYTES).await?;
+        Ok(read_probe(&text))
+    }
+
+    /// Programs of these that the image does not have.
+    pub(super) async fn absent(&self, programs: &[String]) -> Result<Vec<String>, Failure> {
+        let script =
+            "for p in \"$@\"; do command -v \"$p\" >/dev/null || printf '%s\\n' \"$p\"; done";
+        let mut argv = vec!["sh", "-c", script, "sh"];
+        argv.extend(programs.iter().map(String::as_str));
+        let spec = self.quiet_process(&argv);
+        let (_, text) = capture(self.sandbox, spec, MAX_PROBE_BYTES).await?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn quiet_process(&self, argv: &[&str]) -> ExecSpec {
+        ExecSpec {
+            argv: argv.iter().map(|a| (*a).to_owned()).collect(),
             env: self.tool_env().into_iter().collect(),
             cwd: self.facts.paths.workspace.clone(),
             user: None,
-        };
-        let (_, text) = capture(self.sandbox, spec, MAX_PROBE_BYTES).await?;
-        Ok(read_probe(&text))
+        }
     }
 
     /// Makes sure that `python`, `python3` and `pip` are the chosen one, whatever its file is called.
@@ -258,38 +202,24 @@ impl Attempt<'_> {
         env
     }
 
-    fn use_tool(&mut self, tool: Tool, found: &Found, given: &mut Given) {
+    fn use_tool(&mut self, tool: &Tool, found: &Found, given: &mut Given) {
         let bin = found.program.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
         let home = bin.strip_suffix("/bin").unwrap_or(&bin).to_owned();
-        let out = |given: &mut Given, name: &str, value: &str| {
-            given.outputs.insert(name.to_owned(), value.to_owned());
+        let fill = |template: &str| {
+            let text = template.replace("{version}", &found.version);
+            let text = text.replace("{program}", &found.program);
+            text.replace("{bin}", &bin).replace("{home}", &home)
         };
-        self.path.retain(|p| *p != bin);
-        self.path.insert(0, bin);
-        match tool {
-            Tool::Python => {
-                out(given, "python-version", &found.version);
-                out(given, "python-path", &found.program);
-                for name in ["pythonLocation", "Python_ROOT_DIR", "Python3_ROOT_DIR"] {
-                    self.env.insert(name.to_owned(), home.clone());
-                }
-            }
-            Tool::Node => out(given, "node-version", &format!("v{}", found.version)),
-            Tool::Go => out(given, "go-version", &found.version),
-            Tool::Java => {
-                out(given, "version", &found.version);
-                out(given, "path", &home);
-                out(given, "distribution", "image");
-                self.env.insert("JAVA_HOME".to_owned(), home);
-            }
-            Tool::Rust => {
-                out(given, "name", &found.version);
-                out(given, "cachekey", &found.version);
-                out(given, "rustc", &found.version);
-            }
+        for (name, value) in &tool.outputs {
+            given.outputs.insert(name.clone(), fill(value));
         }
-        out(given, "cache-hit", "false");
-        self.say(&format!("{} {} at {}", tool.name(), found.version, found.program));
+        for (name, value) in &tool.env {
+            self.env.insert(name.clone(), fill(value));
+        }
+        self.path.retain(|p| *p != bin);
+        self.path.insert(0, bin.clone());
+        given.outputs.insert("cache-hit".to_owned(), "false".to_owned());
+        self.say(&format!("{} {} at {}", tool.name, found.version, found.program));
     }
 
     async fn check_components(&self, inputs: &Inputs, found: &Found) -> Result<(), Failure> {
@@ -309,21 +239,30 @@ impl Attempt<'_> {
                 )));
             }
         }
-        if let Some(targets) = inputs.get("targets").or(inputs.get("target")) {
-            self.warn(&format!("the targets `{targets}` are not installed by the runner"));
+        let targets = inputs.get("targets").or(inputs.get("target")).unwrap_or_default();
+        for target in targets.replace(',', " ").split_whitespace() {
+            let script = "test -d \"$(\"$1\" --print sysroot)/lib/rustlib/$2\"";
+            let spec = self.quiet_process(&["sh", "-c", script, "sh", &found.program, target]);
+            let (exit, _) = capture(self.sandbox, spec, MAX_PROBE_BYTES).await?;
+            if exit.code != 0 {
+                return Err(Failure::policy(format!(
+                    "the image's Rust {} has no target `{target}`",
+                    found.version
+                )));
+            }
         }
         Ok(())
     }
 }
 
-fn missing(tool: Tool, wanted: &[String], found: &[Found]) -> Failure {
+fn missing(tool: &str, wanted: &[String], found: &[Found]) -> Failure {
     let there: Vec<String> =
         found.iter().map(|f| format!("{} ({})", f.version, f.program)).collect();
     let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
     Failure::policy(format!(
         "{} `{}` is not in the image of this job; there is: {there}; choose an image that has it \
          (`container:` or the hub file's `labels`)",
-        tool.name(),
+        tool,
         wanted.join("`, `")
     ))
 }
@@ -358,7 +297,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_with_what_is_there() {
         let found = [Found { program: "/usr/bin/python3".into(), version: "3.11.7".into() }];
-        let Failure(verdict) = missing(Tool::Python, &["3.12".into()], &found);
+        let Failure(verdict) = missing("Python", &["3.12".into()], &found);
         insta::assert_snapshot!(verdict.reason.unwrap_or_default(), @"Python `3.12` is not in the image of this job; there is: 3.11.7 (/usr/bin/python3); choose an image that has it (`container:` or the hub file's `labels`)");
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Wanted {
     pre: bool,
     /// Long-term support: even major versions (Node.js).
     even: bool,
+    /// A release channel (`nightly`, `beta`) that the version must come from, and its date.
+    channel: Option<(String, Option<String>)>,
 }
 
 impl std::str::FromStr for Wanted {
@@ -19,12 +21,20 @@ impl std::str::FromStr for Wanted {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim().trim_matches('"');
         let lower = text.to_ascii_lowercase();
-        let everything = |even| Self { any: vec![VersionReq::STAR], pre: false, even };
+        let everything =
+            |even| Self { any: vec![VersionReq::STAR], pre: false, even, channel: None };
+        if let Some(channel) = channel(&lower) {
+            return Ok(Self { pre: true, channel: Some(channel), ..everything(false) });
+        }
+        if OTHERS.iter().any(|other| lower.starts_with(other)) || is_free_threaded(&lower) {
+            return Ok(Self { any: Vec::new(), ..everything(false) });
+        }
+        let lower = lower.strip_prefix("ruby-").unwrap_or(&lower).to_owned();
         match lower.as_str() {
-            "" | "*" | "x" | "latest" | "current" | "node" | "stable" | "oldstable" => {
+            "" | "*" | "x" | "latest" | "highest" | "lowest" | "current" | "node" | "ruby"
+            | "default" | "stable" | "oldstable" => {
                 return Ok(everything(false));
             }
-            "nightly" | "beta" => return Ok(Self { pre: true, ..everything(false) }),
             "lts/*" | "lts" => return Ok(everything(true)),
             _ => {}
         }
@@ -44,6 +54,7 @@ impl std::str::FromStr for Wanted {
             any: any.map_err(|e| format!("`{text}` is not a version range: {e}"))?,
             pre,
             even: false,
+            channel: None,
         })
     }
 }
@@ -52,6 +63,11 @@ impl Wanted {
     /// Whether this version is wanted.
     pub(crate) fn fits(&self, version: &str) -> bool {
         let Some(mut version) = full(version) else { return false };
+        if let Some((channel, _)) = &self.channel
+            && !version.pre.as_str().contains(channel.as_str())
+        {
+            return false;
+        }
         if !version.pre.is_empty() {
             let nightly =
                 version.pre.as_str().contains("nightly") || version.pre.as_str().contains("beta");
@@ -63,6 +79,14 @@ impl Wanted {
             }
         }
         (!self.even || version.major % 2 == 0) && self.any.iter().any(|r| r.matches(&version))
+    }
+
+    /// Whether the program may be it: a dated channel is told by its directory only.
+    pub(crate) fn takes_program(&self, program: &str) -> bool {
+        match &self.channel {
+            Some((channel, Some(date))) => program.contains(&format!("{channel}-{date}")),
+            _ => true,
+        }
     }
 
     /// The best of the candidates: for a bare wish the first that fits, else the newest.
@@ -77,6 +101,32 @@ impl Wanted {
         }
         fitting.max_by(|a, b| full(version(a)).cmp(&full(version(b))))
     }
+}
+
+/// Other implementations and unreleased versions: no release of the tool's own is one of these.
+const OTHERS: &[&str] = &[
+    "pypy",
+    "graalpy",
+    "jruby",
+    "truffleruby",
+    "mruby",
+    "head",
+    "master",
+    "canary",
+    "debug",
+    "rc",
+];
+
+/// `3.13t`: Python without its lock.
+fn is_free_threaded(lower: &str) -> bool {
+    lower.strip_suffix('t').is_some_and(|v| v.ends_with(|c: char| c.is_ascii_digit()))
+}
+
+/// `nightly`, `beta`, or one of these with a date.
+fn channel(lower: &str) -> Option<(String, Option<String>)> {
+    let (name, date) = lower.split_once('-').map_or((lower, None), |(n, d)| (n, Some(d)));
+    let known = matches!(name, "nightly" | "beta");
+    known.then(|| (name.to_owned(), date.map(str::to_owned)))
 }
 
 /// One range of npm's language as one of Cargo's.
@@ -143,8 +193,8 @@ pub(crate) fn first_in(text: &str) -> Option<String> {
     })
 }
 
-/// The version that a version file asks for.
-pub(crate) fn of_file(name: &str, text: &str) -> Option<String> {
+/// The version that a version file asks for; `tool` is its key in the table.
+pub(crate) fn of_file(name: &str, text: &str, tool: &str) -> Option<String> {
     let base = name.rsplit('/').next().unwrap_or(name);
     let value = match base {
         "go.mod" | "go.work" => {
@@ -152,6 +202,11 @@ pub(crate) fn of_file(name: &str, text: &str) -> Option<String> {
         }
         "package.json" => {
             let json: serde_json::Value = serde_json::from_str(text).ok()?;
+            if tool != "node" {
+                let named = json.pointer("/packageManager")?.as_str()?;
+                let version = named.strip_prefix(tool)?.strip_prefix('@')?;
+                return version.split('+').next().map(str::to_owned);
+            }
             let found = ["/volta/node", "/devEngines/runtime/version", "/engines/node"];
             let value = found.iter().find_map(|p| json.pointer(p)?.as_str().map(str::to_owned));
             return value;
@@ -159,8 +214,13 @@ pub(crate) fn of_file(name: &str, text: &str) -> Option<String> {
         "pyproject.toml" => text.lines().find_map(|l| toml_value(l, "requires-python")),
         "rust-toolchain.toml" => text.lines().find_map(|l| toml_value(l, "channel")),
         ".tool-versions" => text.lines().find_map(|l| {
-            let (tool, version) = l.trim().split_once(' ')?;
-            ["python", "nodejs", "golang", "java", "rust"].contains(&tool).then(|| version.trim())
+            let (name, version) = l.trim().split_once(' ')?;
+            let name = match name {
+                "nodejs" => "node",
+                "golang" => "go",
+                name => name,
+            };
+            (name == tool).then(|| version.trim())
         }),
         _ => text.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#')),
     };
@@ -197,6 +257,14 @@ mod tests {
     #[case("stable", "1.95.0", true)]
     #[case("stable", "1.95.0-nightly", false)]
     #[case("nightly", "1.95.0-nightly", true)]
+    #[case("nightly", "1.95.0", false)]
+    #[case("nightly", "1.95.0-beta.2", false)]
+    #[case("beta", "1.95.0", false)]
+    #[case("beta", "1.95.0-beta.2", true)]
+    #[case("pypy3.9", "3.9.1", false)]
+    #[case("3.13t", "3.13.0", false)]
+    #[case("ruby-3.1", "3.1.2", true)]
+    #[case("jruby-9.4", "9.4.0", false)]
     #[case("17", "17.0.9", true)]
     #[case("v20", "20.1.0", true)]
     #[case("18.x", "20.1.0", false)]
@@ -206,6 +274,14 @@ mod tests {
         #[case] fits: bool,
     ) {
         assert_eq!(want.parse::<Wanted>().expect(want).fits(have), fits);
+    }
+
+    #[test]
+    fn a_dated_channel_is_told_by_its_directory() {
+        let want: Wanted = "nightly-2025-01-02".parse().expect("a wish");
+        assert!(want.fits("1.95.0-nightly") && !want.fits("1.95.0"));
+        assert!(want.takes_program("/r/toolchains/nightly-2025-01-02-x86_64/bin/rustc"));
+        assert!(!want.takes_program("/usr/bin/rustc"));
     }
 
     #[test]
@@ -219,14 +295,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case("go.mod", "module x\n\ngo 1.21\n", "1.21")]
-    #[case(".python-version", "# c\n3.11.7\n", "3.11.7")]
-    #[case(".nvmrc", "lts/iron\n", "lts/iron")]
-    #[case("package.json", r#"{"engines":{"node":">=18"}}"#, ">=18")]
-    #[case("pyproject.toml", "[project]\nrequires-python = \">=3.9\"\n", ">=3.9")]
-    #[case("rust-toolchain.toml", "[toolchain]\nchannel = \"1.75\"\n", "1.75")]
-    #[case("a/.tool-versions", "ruby 3\nnodejs 20.1.0\n", "20.1.0")]
-    fn version_files_are_read(#[case] name: &str, #[case] text: &str, #[case] version: &str) {
-        assert_eq!(of_file(name, text).as_deref(), Some(version));
+    #[case("go.mod", "go", "module x\n\ngo 1.21\n", "1.21")]
+    #[case(".python-version", "python", "# c\n3.11.7\n", "3.11.7")]
+    #[case(".nvmrc", "node", "lts/iron\n", "lts/iron")]
+    #[case("package.json", "node", r#"{"engines":{"node":">=18"}}"#, ">=18")]
+    #[case("pyproject.toml", "python", "[project]\nrequires-python = \">=3.9\"\n", ">=3.9")]
+    #[case("rust-toolchain.toml", "rust", "[toolchain]\nchannel = \"1.75\"\n", "1.75")]
+    #[case("a/.tool-versions", "node", "ruby 3\nnodejs 20.1.0\n", "20.1.0")]
+    #[case("a/.tool-versions", "ruby", "ruby 3\nnodejs 20.1.0\n", "3")]
+    #[case("package.json", "pnpm", r#"{"packageManager":"pnpm@9.1.0+sha1.x"}"#, "9.1.0")]
+    fn version_files_are_read(
+        #[case] name: &str,
+        #[case] tool: &str,
+        #[case] text: &str,
+        #[case] version: &str,
+    ) {
+        assert_eq!(of_file(name, text, tool).as_deref(), Some(version));
     }
 }

@@ -7,6 +7,7 @@ mod ends;
 mod hub;
 mod steps;
 mod support;
+mod table;
 
 use libtest_mimic::Arguments;
 
@@ -17,6 +18,7 @@ fn main() {
     trials.extend(steps::trials());
     trials.extend(ends::trials());
     trials.extend(actions::trials());
+    trials.extend(table::trials());
     trials.extend(container::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -268,6 +268,7 @@ fn settings(input: &Input<'_>, path: &str, id: RunId, number: u64) -> Settings {
         workflow_path: path.to_owned(),
         vars: input.repo.settings.vars.clone(),
         labels,
+        repositories: input.fleet.repos.iter().map(FleetRepo::full_name).collect(),
         ignore_triggers: input.fleet.filters.workflow.is_some(),
         only_jobs: input.fleet.filters.jobs.clone(),
         run_id: run_number_id(id),

@@ -4,7 +4,8 @@ use gantry_core::Diagnostic;
 
 use super::glob::matches;
 use super::{Leg, Legs, Plan, Support};
-use crate::model::Job;
+use crate::actions;
+use crate::model::{Job, Step, StepAction};
 
 /// Whether a job can run here. One that has a leg which can is runnable; its other legs carry their
 /// causes themselves.
@@ -22,6 +23,54 @@ pub(super) fn of_job(job: &Job, legs: &Legs, broken: Vec<Diagnostic>) -> Support
         }
     }
     if causes.is_empty() { Support::Runnable } else { Support::Unsupported(causes) }
+}
+
+/// Actions that certainly are reached and cannot be used here. Steps with a condition of their own are
+/// judged when they run.
+pub(super) fn of_actions(plan: &Plan, job: &Job, repositories: &[String]) -> Vec<Diagnostic> {
+    let mut out: Vec<Diagnostic> = Vec::new();
+    for step in job.steps.iter().filter(|s| always_reached(s)) {
+        let StepAction::Uses { uses, .. } = &step.action else { continue };
+        let text = uses.text.as_str();
+        if text.contains("${{") || text.starts_with(['.', '$']) || text.contains("://") {
+            continue;
+        }
+        let Some((name, reference)) = text.rsplit_once('@') else { continue };
+        let known = actions::find(name, reference);
+        let mut parts = name.splitn(3, '/');
+        let repository = [parts.next(), parts.next()].map(Option::unwrap_or_default).join("/");
+        let here = repositories.iter().any(|r| r.eq_ignore_ascii_case(&repository));
+        let d = Diagnostic::error(
+            "workflow/unsupported-action",
+            &plan.file,
+            format!("the action `{text}` is not run here"),
+        )
+        .at(uses.span);
+        match known {
+            _ if here => {}
+            Some(known) => {
+                if let Some(why) = &known.unsupported {
+                    out.push(d.because(why).fix("leave the step out here, or give it an `if`"));
+                }
+            }
+            None => out.push(
+                d.because("the runner does not have it, and no repository of this hub is called so")
+                    .fix(
+                        "add that repository to the hub file, or write the steps as `run` or as a local \
+                         action",
+                    ),
+            ),
+        }
+    }
+    out
+}
+
+fn always_reached(step: &Step) -> bool {
+    step.condition.as_ref().is_none_or(|condition| {
+        let text = condition.text.trim();
+        let text = text.strip_prefix("${{").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);
+        matches!(text.trim(), "" | "true" | "always()" | "success()" | "!cancelled()")
+    })
 }
 
 /// Why a leg with these labels finds no runner here.

@@ -40,6 +40,7 @@ pub fn reference(page: ReferencePage) -> Done {
     use gantry_observe::pipeline_run::{job_schema, pipeline_run_schema};
     match page {
         ReferencePage::Commands => out::line(reference_text().trim_end())?,
+        ReferencePage::Actions => out::line(gantry_workflow::actions::page().trim_end())?,
         ReferencePage::Hub => out::json(&gantry_config::json_schema())?,
         ReferencePage::PipelineRun => out::json(&pipeline_run_schema())?,
         ReferencePage::Job => out::json(&job_schema())?,
