@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{Finished, LaunchRequest, Ready, Reply, read_message, sys, write_message};
+use super::{Finished, LaunchRequest, Ready, Reply, read_message, shared, sys, write_message};
 use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
 use crate::disk::{self, Disk, DiskKind};
@@ -40,6 +40,8 @@ struct Job {
     groups: JobGroups,
     disk: Option<Disk>,
     hold: Option<Hold>,
+    /// First host id of its range.
+    base: u32,
 }
 
 /// Serves one job to its end; the exit code of the process.
@@ -58,7 +60,7 @@ pub fn main(socket: &UnixStream, streams: Streams) -> i32 {
         Ok(pid) => {
             let groups = job.groups.clone();
             let disk = job.disk.as_ref().map_or(DiskKind::Tmpfs, |d| d.kind);
-            let ready = Ready { pid, groups, disk };
+            let ready = Ready { pid, base: job.base, groups, disk };
             if write_message(socket, &Reply::Ready(ready)).is_ok() {
                 wait_for_end(socket, pid);
             }
@@ -91,14 +93,21 @@ impl Job {
     fn claim(request: LaunchRequest) -> io::Result<Self> {
         let dir = JobDir::claim(&request.spec.state_dir, &request.spec.id)?;
         let groups = Layout::known()?.job(&request.spec.id);
-        Ok(Self { request, dir, groups, disk: None, hold: None })
+        Ok(Self { request, dir, groups, disk: None, hold: None, base: 0 })
     }
 
     fn launch(&mut self, streams: Streams) -> io::Result<i32> {
         private_mounts()?;
-        let base = claim_slot(&self.request.spec.state_dir, &mut self.dir)?;
+        let share = self.request.share.clone();
+        let base = match &share {
+            // The running one holds the range as long as it lives, which is longer than this one.
+            Some(share) => share.base,
+            None => claim_slot(&self.request.spec.state_dir, &mut self.dir)?,
+        };
         let spec = &self.request.spec;
         let base = if bundle::has_user_namespace(spec.runtime) { base } else { 0 };
+        self.base = base;
+        let shared = share.map_or_else(|| Ok(Vec::new()), |share| shared::open(&share))?;
         let place = Path::new(MOUNT_PLACE);
         scratch(place)?;
         let places = Places {
@@ -119,7 +128,8 @@ impl Job {
         rootfs::assemble(&places, &parts, &seed, base, map.as_fd())?;
         drop(map);
         let bundle = bundle::Bundle { dir: place, root: &places.root, base, disk: &disk };
-        bundle.write(&self.request)?;
+        bundle.write(&self.request, &shared)?;
+        drop(shared);
         self.disk = Some(disk);
         let spec = &self.request.spec;
         let pid = match spec.runtime {
