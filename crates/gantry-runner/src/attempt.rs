@@ -5,7 +5,7 @@
 use gantry_api::lease::Lease;
 use gantry_api::report::{Annotation, CacheUse};
 use gantry_core::{Span, Verdict};
-use gantry_sandbox::{JobUser, Sandbox};
+use gantry_sandbox::{JobUser, Sandbox, SandboxReport, SandboxSpec};
 use gantry_workflow::expr::{self, ExprError, Status, Value};
 use gantry_workflow::model::Template;
 use indexmap::IndexMap;
@@ -51,6 +51,10 @@ pub struct Attempt<'a> {
     pub facts: Facts<'a>,
     /// Where it runs.
     pub sandbox: &'a Sandbox,
+    /// What that was made from.
+    pub spec: &'a SandboxSpec,
+    /// What ended containers of single steps have seen.
+    pub beside: Vec<SandboxReport>,
     /// Variables of hub, workflow, job and `GITHUB_ENV`.
     pub env: Vars,
     /// Variables that every process has below all others (`PATH`, `HOME`, …).

@@ -174,6 +174,10 @@ impl Sandbox {
         self.backend.image_env()
     }
 
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
     /// Starts a process.
     pub async fn exec(&self, mut spec: ExecSpec) -> Result<Exec, SandboxError> {
         spec.cwd = self.path(&spec.cwd);

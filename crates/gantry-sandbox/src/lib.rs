@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod backend;
+pub mod beside;
 pub mod cgroup;
 pub mod cleanup;
 mod control;
@@ -32,6 +33,7 @@ pub mod service;
 pub mod spec;
 mod transfer;
 
+pub use beside::{Beside, BesideSpec};
 pub use entry::entry;
 pub use exec::Exec;
 pub use handle::{

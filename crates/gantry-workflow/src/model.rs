@@ -320,10 +320,24 @@ pub enum ActionRuns {
         post: Option<(String, Option<Template>)>,
     },
     /// `using: docker`.
-    Docker {
-        /// `image:`.
-        image: String,
-    },
+    Docker(DockerRuns),
+}
+
+/// `runs:` of an action in an image of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct DockerRuns {
+    /// `image:`, `docker://…` or the path of a Dockerfile.
+    pub image: String,
+    /// `entrypoint:`.
+    pub entrypoint: Option<String>,
+    /// `args:`; without them the step's input `args` counts.
+    pub args: Option<Vec<Template>>,
+    /// `env:`.
+    pub env: Env,
+    /// `pre-entrypoint:` and `pre-if:`.
+    pub pre: Option<(String, Option<Template>)>,
+    /// `post-entrypoint:` and `post-if:`.
+    pub post: Option<(String, Option<Template>)>,
 }
 
 impl Default for ActionRuns {

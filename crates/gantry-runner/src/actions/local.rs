@@ -95,10 +95,7 @@ impl Attempt<'_> {
                     self.run_composite(frame, cx, dir, file, name, &action, inputs, given).await
                 }
                 ActionRuns::JavaScript { main, post, .. } => {
-                    let inputs: Vars = inputs
-                        .into_iter()
-                        .map(|(k, v)| (format!("INPUT_{}", k.replace(' ', "_").to_uppercase()), v))
-                        .collect();
+                    let inputs = input_vars(&inputs);
                     let mut run = NodeRun {
                         dir: dir.to_owned(),
                         file: join(dir, main),
@@ -124,11 +121,9 @@ impl Attempt<'_> {
                     }
                     done.map(drop)
                 }
-                ActionRuns::Docker { image } => Err(unsupported(
-                    cx,
-                    &format!("{dir} (docker: {image})"),
-                    "actions in an image of their own are not supported; make it a composite action",
-                )),
+                ActionRuns::Docker(runs) => {
+                    self.run_container_action(frame, cx, dir, name, runs, inputs, given).await
+                }
             }
         }
         .boxed()
@@ -267,6 +262,12 @@ impl Attempt<'_> {
         };
         self.run_process(&mut inner, cx, process, given).await
     }
+}
+
+/// Inputs as an action's variables.
+pub(super) fn input_vars(inputs: &Vars) -> Vars {
+    let name = |k: &str| format!("INPUT_{}", k.replace(' ', "_").to_uppercase());
+    inputs.iter().map(|(k, v)| (name(k), v.clone())).collect()
 }
 
 const REMEDY: &str = "the runner does not have this action and no repository of this hub is called \

@@ -6,6 +6,7 @@
 mod artifact;
 mod cache;
 mod checkout;
+pub(crate) mod docker;
 mod inputs;
 mod known;
 mod local;
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 use crate::step::{Given, StepCx, StepEnd};
 
 pub use cache::SavePlan;
+pub use docker::DockerRun;
 pub use inputs::Inputs;
 pub use local::NodeRun;
 
@@ -49,6 +51,8 @@ pub enum PostWork {
     SaveCache(SavePlan),
     /// Runs the post script of a JavaScript action.
     Node(NodeRun),
+    /// Runs the post entry point of an action in an image of its own.
+    Docker(DockerRun),
 }
 
 /// What `uses:` names.
@@ -122,11 +126,7 @@ impl Attempt<'_> {
                 let dir = self.facts.paths.resolve(&path);
                 self.run_local(frame, cx, &dir, (String::new(), String::new()), with, given).await
             }
-            Uses::Docker(image) => Err(unsupported(
-                cx,
-                &format!("docker://{image}"),
-                "steps in an image of their own are not supported; use `container:` of the job",
-            )),
+            Uses::Docker(image) => self.run_image(frame, cx, image, with, given).await,
             Uses::Remote { repository, path, reference } => {
                 let full = if path.is_empty() {
                     repository.clone()
@@ -187,6 +187,16 @@ impl Attempt<'_> {
                     deadline: None,
                 };
                 self.run_node(frame, cx, run, given).await.map(drop)
+            }
+            PostWork::Docker(run) => {
+                let cx = StepCx {
+                    name: &post.name,
+                    action_name: &run.action_name,
+                    place: &post.place,
+                    env: &post.env,
+                    deadline: None,
+                };
+                self.run_docker(frame, cx, run, given).await.map(drop)
             }
         }
     }

@@ -64,7 +64,11 @@ impl Rest {
                 step: denial.step.clone(),
             });
         }
-        self.destinations.clone_from(&report.destinations);
+        for destination in &report.destinations {
+            if !self.destinations.contains(destination) {
+                self.destinations.push(destination.clone());
+            }
+        }
     }
 }
 

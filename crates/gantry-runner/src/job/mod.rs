@@ -26,6 +26,7 @@ use crate::log::{JobLog, now, ship};
 use crate::stop::{CANCEL_GRACE_MS, Stop, Why};
 
 pub use keep::KeptSession;
+pub(crate) use prepare::file_of_machine;
 pub use prepare::sandbox_paths;
 
 /// Longest pause between two tries to report the end, in milliseconds.

@@ -129,10 +129,7 @@ fn known_image(
     if let Some(known) = facts.lease.spec.sandbox.images.get(&name) {
         return Ok(known.clone());
     }
-    if ["oci-layout:", "oci:", "oci-archive:", "docker-archive:"]
-        .iter()
-        .any(|k| name.starts_with(k))
-    {
+    if file_of_machine(&name) {
         return Err(Failure::policy(format!(
             "`{what}.image` names a file of the machine, `{name}`, which only the hub file may: give it a \
              name in `images` there ({})",
@@ -140,6 +137,11 @@ fn known_image(
         )));
     }
     Ok(name)
+}
+
+/// Whether an image is a file of the machine.
+pub(crate) fn file_of_machine(image: &str) -> bool {
+    ["oci-layout:", "oci:", "oci-archive:", "docker-archive:"].iter().any(|k| image.starts_with(k))
 }
 
 /// The machine's tool-chains, below the tool cache.

@@ -11,6 +11,7 @@ use super::finish::{self, Rest};
 use super::keep::KeptSession;
 use super::prepare::{Prepared, prepare};
 use super::{Host, Result};
+use crate::actions::docker::sum;
 use crate::attempt::{Attempt, Facts, Frame};
 use crate::contexts::Vars;
 use crate::failure::{Failure, bytes_text};
@@ -54,10 +55,12 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
     };
     let ok = Verdict::success();
     facts.board.end(set_up, ok.clone(), ok, Usage::default());
-    let (verdict, outputs, mut rest) = {
+    let (verdict, outputs, mut rest, beside) = {
         let mut attempt = Attempt {
             facts,
             sandbox: &sandbox,
+            spec: &prepared.spec,
+            beside: Vec::new(),
             base_env: base_env(facts, host, &prepared, sandbox.image_env()),
             env: prepared.env.clone(),
             path: Vec::new(),
@@ -72,13 +75,17 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
             job_status: Status::Success,
             kept: KeptSession::default(),
         };
-        let ended = run_all(&mut attempt, &main).await;
+        let (verdict, outputs, rest) = run_all(&mut attempt, &main).await;
         if prepared.spec.keep && prepared.spec.isolation == Isolation::Container {
             attempt.kept.save(facts, &prepared.spec, &attempt.base_env);
         }
-        ended
+        (verdict, outputs, rest, attempt.beside)
     };
-    let usage = stop(facts, sandbox, &mut rest).await;
+    let mut usage = stop(facts, sandbox, &mut rest).await;
+    for report in &beside {
+        rest.take_network(facts, report);
+        usage = sum(&usage, &report.usage);
+    }
     Result { verdict, outputs, usage, rest }
 }
 

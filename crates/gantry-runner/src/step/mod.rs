@@ -3,6 +3,7 @@
 //! Not in here: actions (see [`crate::actions`]) and reporting of top-level steps (see [`crate::job`]).
 
 mod files;
+pub(crate) mod room;
 pub(crate) mod script;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use crate::failure::{Failure, bytes_text};
 use crate::output::Output;
 use crate::shell::{Shell, with_script};
 use crate::step::CommandFiles;
+use crate::step::room::Room;
 use crate::workflow_command::Place;
 
 /// A process to run as a step.
@@ -114,11 +115,33 @@ impl Attempt<'_> {
         process: Process,
         given: &mut Given,
     ) -> Result<Vars, Failure> {
+        self.run_process_in(frame, cx, process, None, given).await
+    }
+
+    /// [`Attempt::run_process`] in a container of the step's own, where there is a room.
+    pub(crate) async fn run_process_in(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        process: Process,
+        room: Option<&Room>,
+        given: &mut Given,
+    ) -> Result<Vars, Failure> {
         let files = CommandFiles::create(self.sandbox, self.facts.paths, process.script).await?;
-        let mut env = self.process_env(frame, cx);
-        self.kept.began(&env, &process.cwd);
+        let mut env = match room {
+            Some(_) => self.own_env(frame, cx),
+            None => {
+                let env = self.process_env(frame, cx);
+                self.kept.began(&env, &process.cwd);
+                env
+            }
+        };
         env.extend(files.vars());
         env.extend(process.extra);
+        if let Some(room) = room {
+            env = room.env(&env);
+        }
+        let sandbox = room.map_or(self.sandbox, |room| &room.beside.sandbox);
         let matchers = std::mem::take(&mut self.matchers);
         let mut output = Output::new(self.facts.log, Some(self.step), matchers);
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
@@ -131,7 +154,7 @@ impl Attempt<'_> {
                 cwd: process.cwd.clone(),
                 user: None,
             };
-            let ran = exec::run(self.sandbox, spec, until, &mut output).await;
+            let ran = exec::run(sandbox, spec, until, &mut output).await;
             match (&ran, fallback.take()) {
                 (Ok((exit, _)), Some(other)) if exit.spawn_error.is_some() => argv = other,
                 _ => break ran,
@@ -194,12 +217,19 @@ impl Attempt<'_> {
     /// The whole environment of a process of a step, without command files.
     pub(crate) fn process_env(&self, frame: &Frame, cx: StepCx<'_>) -> Vars {
         let mut env = self.base_env.clone();
-        env.insert("CI".to_owned(), "true".to_owned());
-        env.extend(self.all_vars(frame, cx.env));
+        env.extend(self.own_env(frame, cx));
         if !self.path.is_empty() {
             let rest = env.get("PATH").cloned().unwrap_or_default();
             env.insert("PATH".to_owned(), format!("{}:{rest}", self.path.join(":")));
         }
+        env
+    }
+
+    /// The part of the environment that a step brings into any root: the workflow's layers and GitHub's variables.
+    fn own_env(&self, frame: &Frame, cx: StepCx<'_>) -> Vars {
+        let mut env = Vars::new();
+        env.insert("CI".to_owned(), "true".to_owned());
+        env.extend(self.all_vars(frame, cx.env));
         let mut github = self.github(frame);
         set(&mut github, "action", cx.action_name);
         env.extend(github_vars(&github));

@@ -3,6 +3,7 @@
 
 mod actions;
 mod container;
+mod docker;
 mod ends;
 mod hub;
 mod steps;
@@ -20,5 +21,6 @@ fn main() {
     trials.extend(actions::trials());
     trials.extend(table::trials());
     trials.extend(container::trials());
+    trials.extend(docker::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

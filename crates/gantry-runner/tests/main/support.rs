@@ -31,6 +31,7 @@ pub struct Fixture {
     pub repositories: IndexMap<String, SourceRef>,
     pub isolation: &'static str,
     pub memory_bytes: u64,
+    pub images: IndexMap<String, String>,
     leg: usize,
 }
 
@@ -61,6 +62,7 @@ impl Fixture {
             repositories: IndexMap::new(),
             isolation: "process",
             memory_bytes: 1 << 30,
+            images: IndexMap::new(),
             leg: 0,
         }
     }
@@ -103,7 +105,7 @@ impl Fixture {
 
     fn policy(&self) -> SandboxPolicy {
         SandboxPolicy {
-            images: IndexMap::new(),
+            images: self.images.clone(),
             tools: IndexMap::new(),
             isolation: self.isolation.to_owned(),
             runtime: "embedded".to_owned(),

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use futures::future::BoxFuture;
 use gantry_core::Usage;
 
+use crate::egress::ServiceTarget;
 use crate::handle::{SandboxError, SandboxReport};
 use crate::protocol::InitConfig;
 use crate::spec::{Isolation, SandboxSpec};
@@ -37,6 +38,17 @@ pub struct Counts {
     pub disk_full: bool,
 }
 
+/// A running container, as another one of the same job needs to know it.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    /// Pid of its PID 1, seen from the host.
+    pub(crate) pid: i32,
+    /// First host id of its range.
+    pub(crate) base: u32,
+    /// The services of the job, without ports on `localhost`.
+    pub(crate) services: Vec<ServiceTarget>,
+}
+
 /// The place of one sandbox.
 pub trait Backend: std::fmt::Debug + Send + Sync {
     /// The counts of the whole job; `None` when this place counts nothing, so that the figures of
@@ -52,6 +64,11 @@ pub trait Backend: std::fmt::Debug + Send + Sync {
     /// Variables that the root's image gives every process; none without an image.
     fn image_env(&self) -> &[(String, String)] {
         &[]
+    }
+
+    /// What another container of the same job needs to know; `None` when there can be none.
+    fn neighbour(&self) -> Option<&Neighbour> {
+        None
     }
 
     /// Names the step that runs now.

@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{Finished, LaunchRequest, Ready, Reply, read_message, sys, write_message};
+use super::{Finished, LaunchRequest, Ready, Reply, read_message, shared, sys, write_message};
 use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
 use crate::disk::{self, Disk, DiskKind};
@@ -41,6 +41,8 @@ struct Job {
     groups: JobGroups,
     disk: Option<Disk>,
     hold: Option<Hold>,
+    /// First host id of its range.
+    base: u32,
 }
 
 /// Serves one job to its end; the exit code of the process.
@@ -59,7 +61,7 @@ pub fn main(socket: &UnixStream, streams: Streams) -> i32 {
         Ok(pid) => {
             let groups = job.groups.clone();
             let disk = job.disk.as_ref().map_or(DiskKind::Tmpfs, |d| d.kind);
-            let ready = Ready { pid, groups, disk };
+            let ready = Ready { pid, base: job.base, groups, disk };
             if write_message(socket, &Reply::Ready(ready)).is_ok() {
                 wait_for_end(socket, pid);
             }
@@ -92,19 +94,24 @@ impl Job {
     fn claim(request: LaunchRequest) -> io::Result<Self> {
         let dir = JobDir::claim(&request.spec.state_dir, &request.spec.id)?;
         let groups = Layout::known()?.job(&request.spec.id);
-        Ok(Self { request, dir, groups, disk: None, hold: None })
+        Ok(Self { request, dir, groups, disk: None, hold: None, base: 0 })
     }
 
     fn launch(&mut self, streams: Streams) -> io::Result<i32> {
         private_mounts()?;
         let kept = Layers::read(&self.dir.path)?;
         let state = &self.request.spec.state_dir;
-        let base = match &kept {
-            Some(kept) if kept.base > 0 => claim_slot_of(state, &mut self.dir, kept.base)?,
+        let share = self.request.share.clone();
+        let base = match (&share, &kept) {
+            // The running one holds the range as long as it lives, which is longer than this one.
+            (Some(share), _) => share.base,
+            (None, Some(kept)) if kept.base > 0 => claim_slot_of(state, &mut self.dir, kept.base)?,
             _ => claim_slot(state, &mut self.dir)?,
         };
         let spec = &self.request.spec;
         let base = if bundle::has_user_namespace(spec.runtime) { base } else { 0 };
+        self.base = base;
+        let shared = share.map_or_else(|| Ok(Vec::new()), |share| shared::open(&share))?;
         let place = Path::new(MOUNT_PLACE);
         scratch(place)?;
         let places = Places {
@@ -135,7 +142,8 @@ impl Job {
         }
         drop(map);
         let bundle = bundle::Bundle { dir: place, root: &places.root, base, disk: &disk };
-        bundle.write(&self.request)?;
+        bundle.write(&self.request, &shared)?;
+        drop(shared);
         self.disk = Some(disk);
         let spec = &self.request.spec;
         let pid = match spec.runtime {

@@ -9,6 +9,7 @@
 
 mod job;
 mod log;
+mod shared;
 pub mod sys;
 
 pub use job::Streams;
@@ -35,6 +36,20 @@ pub struct LaunchRequest {
     pub spec: SandboxSpec,
     /// The image's layers; `None` takes the host's directories.
     pub image: Option<PreparedImage>,
+    /// What it shares with a running container; `None` shares nothing.
+    #[serde(default)]
+    pub share: Option<Share>,
+}
+
+/// What a container shares with a running one of the same job: the range of ids, and directories.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// First host id of the running one.
+    pub base: u32,
+    /// Pid of its PID 1, seen from the host.
+    pub pid: i32,
+    /// Directory in the running one, and where it is in the new one.
+    pub directories: Vec<(String, String)>,
 }
 
 /// What the helper answers.
@@ -57,6 +72,8 @@ pub enum Reply {
 pub struct Ready {
     /// Pid of its PID 1, seen from the host.
     pub pid: i32,
+    /// First host id of its range.
+    pub base: u32,
     /// Its control groups.
     pub groups: JobGroups,
     /// What its disk is made of.

@@ -13,7 +13,7 @@ use crate::protocol::Identity;
 const MAX_ACCOUNT_BYTES: u64 = 1024 * 1024;
 
 /// The identity that an image asks for; the error is the reason.
-pub(super) fn of(image: &PreparedImage) -> Result<Identity, String> {
+pub(crate) fn of(image: &PreparedImage) -> Result<Identity, String> {
     let passwd = account_file(image, "etc/passwd");
     let group = account_file(image, "etc/group");
     resolve(&image.user, &passwd, &group)

@@ -5,7 +5,7 @@
 //! mapped ports. Services do not reach each other. Not in here: the gateway, images.
 
 mod health;
-mod identity;
+pub(crate) mod identity;
 mod log;
 pub mod options;
 
@@ -24,7 +24,8 @@ use crate::spec::{ExecSpec, JobUser, RootFs, SandboxSpec, ServiceSpec};
 use log::Log;
 
 /// Where programs are looked up when an image does not say.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The running services of one job. Dropping it kills them.
 #[derive(Debug, Default)]

@@ -120,7 +120,10 @@ fn duration(option: &str, value: &str) -> Result<u64, OptionsError> {
 }
 
 /// Splits as a shell does: blanks, both quotation marks, backslashes.
-fn words(text: &str) -> Result<Vec<String>, OptionsError> {
+///
+/// # Errors
+/// A quotation mark without its partner, or a backslash at the end.
+pub fn words(text: &str) -> Result<Vec<String>, OptionsError> {
     let unclosed = || OptionsError::Unclosed(text.to_owned());
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::{Reader, avail};
-use crate::model::{Action, ActionInput, ActionRuns, Template};
+use crate::model::{Action, ActionInput, ActionRuns, DockerRuns, Template};
 use crate::syntax::{Kind, Node};
 
 const COMPOSITE: &[&str] = &["using", "steps"];
@@ -125,16 +125,7 @@ impl Reader<'_> {
             });
         }
         if lower == "docker" {
-            let mut image = String::new();
-            for (name, _, value) in self.fields(node, "`runs` of a container action", DOCKER) {
-                if name == "image" {
-                    image = self.full_plain(value, "image").unwrap_or_default();
-                }
-            }
-            if node.get("image").is_none() {
-                self.missing(node.span, "`runs` of a container action", "image", "name the image");
-            }
-            return Some(ActionRuns::Docker { image });
+            return Some(ActionRuns::Docker(self.docker(node)));
         }
         if lower.strip_prefix("node").is_some_and(|v| v.parse::<u32>().is_ok()) {
             return Some(self.javascript(node, using));
@@ -147,6 +138,34 @@ impl Reader<'_> {
             RUNTIMES,
         );
         None
+    }
+
+    fn docker(&mut self, node: &Node) -> DockerRuns {
+        let mut runs = DockerRuns::default();
+        let (mut pre, mut post, mut pre_if, mut post_if) = (None, None, None, None);
+        for (name, _, value) in self.fields(node, "`runs` of a container action", DOCKER) {
+            match name.as_str() {
+                "image" => runs.image = self.full_plain(value, "image").unwrap_or_default(),
+                "entrypoint" => runs.entrypoint = self.full_plain(value, "entrypoint"),
+                "args" if value.kind != Kind::Null => {
+                    runs.args = Some(self.list(value, "args", avail::ACTION_DOCKER));
+                }
+                "env" if value.kind != Kind::Null => {
+                    runs.env = self.env(value, "env", avail::ACTION_DOCKER, avail::ACTION_DOCKER);
+                }
+                "pre-entrypoint" => pre = self.full_plain(value, &name),
+                "post-entrypoint" => post = self.full_plain(value, &name),
+                "pre-if" => pre_if = self.condition(value, "pre-if", avail::ACTION_RUNS_IF),
+                "post-if" => post_if = self.condition(value, "post-if", avail::ACTION_RUNS_IF),
+                _ => {}
+            }
+        }
+        if node.get("image").is_none() {
+            self.missing(node.span, "`runs` of a container action", "image", "name the image");
+        }
+        runs.pre = pre.map(|p| (p, pre_if));
+        runs.post = post.map(|p| (p, post_if));
+        runs
     }
 
     fn javascript(&mut self, node: &Node, using: String) -> ActionRuns {

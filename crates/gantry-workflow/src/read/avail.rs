@@ -74,6 +74,8 @@ pub(crate) const ACTION_STEP_IF: Avail = avail(ACTION_CONTEXTS, STATUS_HASH);
 /// Defaults of an action's inputs.
 pub(crate) const ACTION_INPUT: Avail =
     avail(&["github", "strategy", "matrix", "job", "runner"], HASH);
+/// `args` and `env` of an action in an image of its own.
+pub(crate) const ACTION_DOCKER: Avail = avail(&["inputs"], &[]);
 /// Values of an action's outputs.
 pub(crate) const ACTION_OUTPUT: Avail = avail(ACTION_CONTEXTS, &[]);
 /// `pre-if` and `post-if`.

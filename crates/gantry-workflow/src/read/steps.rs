@@ -253,13 +253,6 @@ impl Reader<'_> {
                 format!("`{t}` does not name an action"),
                 fix,
             );
-        } else if docker {
-            self.beyond(
-                "workflow/unsupported-docker-action",
-                node.span,
-                format!("the container action `{t}` is not run here"),
-                "run its command in a job with this image as `container`",
-            );
         }
         Some(uses)
     }

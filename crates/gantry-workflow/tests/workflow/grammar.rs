@@ -113,7 +113,7 @@ fn actions_of_every_kind_are_read(#[case] runs: &str, #[case] kind: &str) {
     let read = match action.runs {
         ActionRuns::Composite { .. } => "Composite",
         ActionRuns::JavaScript { .. } => "JavaScript",
-        ActionRuns::Docker { .. } => "Docker",
+        ActionRuns::Docker(_) => "Docker",
     };
     assert_eq!(read, kind);
 }

@@ -96,9 +96,9 @@ fn one_foreign_leg_does_not_stop_its_siblings() {
 }
 
 #[test]
-fn called_workflows_and_container_actions_are_named_with_their_place() {
+fn called_workflows_and_background_steps_are_named_with_their_place() {
     let p = planned(
-        "on: push\njobs:\n  a:\n    uses: ./.github/workflows/x.yml\n  b:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: docker://alpine:3\n",
+        "on: push\njobs:\n  a:\n    uses: ./.github/workflows/x.yml\n  b:\n    runs-on: ubuntu-latest\n    steps:\n      - background: true\n        run: x\n",
     );
     let shown: Vec<String> = p
         .jobs
@@ -111,8 +111,8 @@ fn called_workflows_and_container_actions_are_named_with_their_place() {
     insta::assert_snapshot!(shown.join("\n"), @r"
     ci.yml:4:11: warning[workflow/unsupported-reusable-workflow]: the reusable workflow `./.github/workflows/x.yml` is not run here
       fix: write its jobs into this file
-    ci.yml:8:15: warning[workflow/unsupported-docker-action]: the container action `docker://alpine:3` is not run here
-      fix: run its command in a job with this image as `container`
+    ci.yml:8:9: warning[workflow/unsupported-key]: steps beside each other (`background`, `wait`, `wait-all`, `cancel`, `parallel`) are not run here
+      fix: run them one after the other, or as jobs of their own
     ");
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -133,12 +133,19 @@ pub struct Bundle<'a> {
 
 impl Bundle<'_> {
     /// Writes `config.json` and the files that are mounted over the root.
-    pub fn write(&self, request: &LaunchRequest) -> io::Result<()> {
+    pub fn write(&self, request: &LaunchRequest, shared: &[(OwnedFd, String)]) -> io::Result<()> {
         let layout = Layout::known()?;
         let guest = self.stage("guest", &guest::prepare(&request.spec.state_dir)?)?;
         let mut tools = Vec::new();
         for (index, tool) in request.spec.tools.iter().enumerate() {
             tools.push((self.stage(&format!("tool-{index}"), &tool.source)?, tool.target.as_str()));
+        }
+        let mut places = Vec::new();
+        for (index, (mount, target)) in shared.iter().enumerate() {
+            let place = self.dir.join(format!("shared-{index}"));
+            at("make", &place, fs::create_dir(&place))?;
+            at("attach", &place, attach_mount(mount.as_fd(), &place))?;
+            places.push((place, target.as_str()));
         }
         let mapped = has_user_namespace(request.spec.runtime);
         let namespaces: Vec<Value> = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user"]
@@ -151,7 +158,7 @@ impl Bundle<'_> {
             "process": process(request.spec.runtime),
             "root": { "path": self.root, "readonly": false },
             "hostname": request.spec.hostname,
-            "mounts": self.mounts(&request.spec, &guest, &tools),
+            "mounts": self.mounts(&request.spec, &guest, &tools, &places),
             "linux": {
                 "namespaces": namespaces,
                 "cgroupsPath": format!("/{PARENT}/{}", request.spec.id),
@@ -181,7 +188,13 @@ impl Bundle<'_> {
         json!([{ "containerID": 0, "hostID": self.base, "size": ID_RANGE }])
     }
 
-    fn mounts(&self, spec: &SandboxSpec, guest: &Path, tools: &[(PathBuf, &str)]) -> Vec<Value> {
+    fn mounts(
+        &self,
+        spec: &SandboxSpec,
+        guest: &Path,
+        tools: &[(PathBuf, &str)],
+        shared: &[(PathBuf, &str)],
+    ) -> Vec<Value> {
         let kernel = |target: &str, kind: &str, options: &[&str]| {
             let mut all = vec!["nosuid".to_owned(), "noexec".to_owned()];
             all.extend(options.iter().map(|o| (*o).to_owned()));
@@ -205,6 +218,12 @@ impl Bundle<'_> {
         };
         mounts.push(bind(guest, guest::DIR));
         mounts.extend(tools.iter().map(|(source, target)| bind(source, target)));
+        mounts.extend(shared.iter().map(|(source, target)| {
+            json!({
+                "destination": target, "type": "bind", "source": source,
+                "options": ["bind", "nosuid", "nodev"],
+            })
+        }));
         for name in ["hosts", "hostname", "resolv.conf"] {
             let path = format!("/etc/{name}");
             mounts.push(bind(&self.root.join(&path[1..]), &path));

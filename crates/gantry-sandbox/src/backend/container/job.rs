@@ -9,11 +9,12 @@ use futures::future::BoxFuture;
 use gantry_core::Usage;
 
 use super::{Launched as Container, launch};
-use crate::backend::{Backend, Counts, Launched};
+use crate::backend::{Backend, Counts, Launched, Neighbour};
 use crate::cgroup::JobGroups;
 use crate::doctor;
 use crate::egress::{self, Gateway, GatewayLimits, NetnsRef, ServiceTarget};
 use crate::handle::{SandboxError, SandboxReport};
+use crate::helper::Share;
 use crate::image::{ImageHold, ImageStore, PreparedImage};
 use crate::protocol::{Identity, InitConfig};
 use crate::service::Services;
@@ -34,6 +35,7 @@ struct JobBackend {
     gateway: Arc<Gateway>,
     services: Mutex<Option<Services>>,
     image_env: Vec<(String, String)>,
+    neighbour: Neighbour,
     /// Keeps the image's layers while they are mounted.
     _hold: Option<ImageHold>,
 }
@@ -65,7 +67,8 @@ pub async fn launch_unchecked(spec: &SandboxSpec) -> Result<Launched, SandboxErr
         directories: Vec::new(),
         ..InitConfig::container(spec.user, Vec::new())
     };
-    let (launched, _) = place(spec, image, hold, services, config).await?;
+    let around = Around { targets: services.targets(), services, share: None };
+    let (launched, _) = place(spec, image, hold, around, config).await?;
     Ok(launched)
 }
 
@@ -75,13 +78,44 @@ pub(crate) async fn launch_service(
     image: PreparedImage,
     identity: Identity,
 ) -> Result<(Launched, i32), SandboxError> {
+    place(spec, Some(image), None, Around::default(), of_image(spec, identity)).await
+}
+
+/// A container beside a running one of the same job: it shares directories, and reaches the same services.
+pub(crate) async fn launch_beside(
+    spec: &SandboxSpec,
+    image: PreparedImage,
+    hold: ImageHold,
+    identity: Identity,
+    neighbour: &Neighbour,
+    directories: Vec<(String, String)>,
+) -> Result<Launched, SandboxError> {
+    let share = Share { base: neighbour.base, pid: neighbour.pid, directories };
+    let targets = neighbour.services.clone();
+    let around = Around { services: Services::default(), targets, share: Some(share) };
+    let config = of_image(spec, identity);
+    place(spec, Some(image), Some(hold), around, config).await.map(|(launched, _)| launched)
+}
+
+/// What PID 1 of a container whose ordinary user is the image's is told.
+fn of_image(spec: &SandboxSpec, identity: Identity) -> InitConfig {
     let config = InitConfig::container(spec.user, Vec::new());
-    let config = InitConfig { runner: identity, sudo_socket: None, ..config };
-    place(spec, Some(image), None, Services::default(), config).await
+    InitConfig { runner: identity, sudo_socket: None, ..config }
+}
+
+/// What belongs to a container or is near it.
+#[derive(Debug, Default)]
+struct Around {
+    /// Its own services.
+    services: Services,
+    /// What its gateway reaches.
+    targets: Vec<ServiceTarget>,
+    /// What it shares with a running one.
+    share: Option<Share>,
 }
 
 /// The images of a state directory.
-fn image_store(spec: &SandboxSpec) -> ImageStore {
+pub(crate) fn image_store(spec: &SandboxSpec) -> ImageStore {
     ImageStore::new(spec.state_dir.join("images"))
 }
 
@@ -90,22 +124,25 @@ async fn place(
     spec: &SandboxSpec,
     image: Option<PreparedImage>,
     hold: Option<ImageHold>,
-    services: Services,
+    around: Around,
     config: InitConfig,
 ) -> Result<(Launched, i32), SandboxError> {
+    let Around { services, targets, share } = around;
     let image_env = image.as_ref().map(|i| i.env.clone()).unwrap_or_default();
-    let mut container = launch(spec, image).await?;
+    let mut container = launch(spec, image, share).await?;
     let (Some(stdin), Some(stdout)) = (container.stdin.take(), container.stdout.take()) else {
         return Err(SandboxError::Machine("the container has no streams".to_owned()));
     };
-    let gateway = match gateway(spec, &container, services.targets()).await {
+    let services_of =
+        targets.iter().map(|t| ServiceTarget { published: Vec::new(), ..t.clone() }).collect();
+    let gateway = match gateway(spec, &container, targets).await {
         Ok(gateway) => Arc::new(gateway),
         Err(e) => {
             container.finish().await?;
             return Err(e);
         }
     };
-    let init_pid = container.init_pid;
+    let (init_pid, base) = (container.init_pid, container.base());
     let backend = JobBackend {
         init_pid,
         groups: container.groups().clone(),
@@ -113,6 +150,7 @@ async fn place(
         gateway,
         services: Mutex::new(Some(services)),
         image_env,
+        neighbour: Neighbour { pid: init_pid, base, services: services_of },
         _hold: hold,
     };
     Ok((Launched { stdin, stdout, config, backend: Box::new(backend) }, init_pid))
@@ -166,6 +204,10 @@ impl Backend for JobBackend {
 
     fn image_env(&self) -> &[(String, String)] {
         &self.image_env
+    }
+
+    fn neighbour(&self) -> Option<&Neighbour> {
+        Some(&self.neighbour)
     }
 
     fn mark_step(&self, step: &str) {

@@ -21,14 +21,14 @@ use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 
-pub(crate) use job::launch_service;
+pub(crate) use job::{image_store, launch_beside, launch_service};
 pub use job::{launch_job, launch_unchecked};
 
 use crate::cgroup::JobGroups;
 use crate::cleanup;
 use crate::disk::DiskKind;
 use crate::handle::SandboxError;
-use crate::helper::{Finished, LaunchRequest, Ready, Reply, sys, write_message};
+use crate::helper::{Finished, LaunchRequest, Ready, Reply, Share, sys, write_message};
 use crate::image::PreparedImage;
 use crate::jobdir::{jobs_dir, valid_id};
 use crate::seccomp::Filters;
@@ -59,11 +59,12 @@ pub struct Launched {
 pub async fn launch(
     spec: &SandboxSpec,
     image: Option<PreparedImage>,
+    share: Option<Share>,
 ) -> Result<Launched, SandboxError> {
     if !valid_id(&spec.id) {
         return Err(SandboxError::Machine(format!("`{}` cannot name a sandbox", spec.id)));
     }
-    let request = LaunchRequest { spec: spec.clone(), image };
+    let request = LaunchRequest { spec: spec.clone(), image, share };
     let (stdin, stdout, mut helper) =
         begin(&request).map_err(|e| SandboxError::Machine(e.to_string()))?;
     let log = log_path(&spec.state_dir, &spec.id);
@@ -178,6 +179,11 @@ impl Launched {
     /// What the container used so far.
     pub fn usage(&self) -> Usage {
         self.ready.groups.usage()
+    }
+
+    /// First host id of its range.
+    pub fn base(&self) -> u32 {
+        self.ready.base
     }
 
     /// The control groups, to count while somebody else waits for the end.

@@ -1,0 +1,263 @@
+//! Steps in an image of their own: `uses: docker://…`, and actions with `using: docker`.
+//!
+//! Not in here: the container ([`gantry_sandbox::Beside`]) and its view of the job ([`crate::step::room`]).
+
+use gantry_core::Usage;
+use gantry_sandbox::service::options::words;
+use gantry_sandbox::{Beside, BesideSpec};
+use gantry_workflow::expr::{self, Value};
+use gantry_workflow::model::{DockerRuns, Template};
+
+use super::local::input_vars;
+use super::{Post, PostWork, unsupported};
+use crate::attempt::{Attempt, Frame, place};
+use crate::contexts::{Contexts, Vars, vars_value};
+use crate::exec::{Ended, Until};
+use crate::failure::Failure;
+use crate::job::file_of_machine;
+use crate::step::room::{Room, WORKSPACE, directories};
+use crate::step::{Given, StepCx, script::Process, timed_out};
+
+/// One run of a container.
+#[derive(Debug, Clone, Default)]
+pub struct DockerRun {
+    /// The image, without `docker://`.
+    pub image: String,
+    /// Replaces the image's entry point.
+    pub entrypoint: Option<String>,
+    /// Replaces the image's command.
+    pub args: Option<Vec<String>>,
+    /// Inputs, states and the action's own variables.
+    pub extra: Vars,
+    /// Value of `GITHUB_ACTION`.
+    pub action_name: String,
+    /// Directory of the action; `None` for an image without one.
+    pub dir: Option<String>,
+    /// `owner/name` and ref, empty for local ones.
+    pub action: (String, String),
+}
+
+impl Attempt<'_> {
+    /// Runs a `docker://` step.
+    pub(super) async fn run_image(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        image: String,
+        with: Vars,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        let run = DockerRun {
+            image,
+            entrypoint: input(&with, "entrypoint"),
+            args: arguments(cx, &with)?,
+            extra: input_vars(&with),
+            action_name: cx.action_name.to_owned(),
+            ..DockerRun::default()
+        };
+        self.run_docker(frame, cx, &run, given).await.map(drop)
+    }
+
+    /// Runs an action in an image of its own, and keeps its post entry point for the end.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn run_container_action(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        dir: &str,
+        name: (String, String),
+        runs: &DockerRuns,
+        inputs: Vars,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        let Some(image) = runs.image.strip_prefix("docker://") else {
+            let what = format!("{dir} (image: {})", runs.image);
+            return Err(unsupported(
+                cx,
+                &what,
+                "an image is not built from a Dockerfile here; publish it and write \
+                 `image: docker://…`, or make it a composite action",
+            ));
+        };
+        let mut extra = Vars::new();
+        for (key, template) in &runs.env {
+            extra.insert(
+                key.clone(),
+                with_inputs(&inputs, dir, &format!("runs.env.{key}"), template)?,
+            );
+        }
+        // The workflow's own variables go before those of the action.
+        let own = self.all_vars(frame, cx.env);
+        extra.retain(|key, _| !own.contains_key(key));
+        extra.extend(input_vars(&inputs));
+        let args = match &runs.args {
+            Some(args) => {
+                let text = |t| with_inputs(&inputs, dir, "runs.args", t);
+                Some(args.iter().map(text).collect::<Result<Vec<_>, _>>()?)
+            }
+            None => arguments(cx, &inputs)?,
+        };
+        let entrypoint = runs.entrypoint.clone().filter(|e| !e.is_empty());
+        let mut run = DockerRun {
+            image: image.to_owned(),
+            entrypoint: entrypoint.or_else(|| input(&inputs, "entrypoint")),
+            args,
+            extra,
+            action_name: cx.action_name.to_owned(),
+            dir: Some(dir.to_owned()),
+            action: name,
+        };
+        self.run_first(frame, cx, &mut run, runs, given).await?;
+        let done = self.run_docker(frame, cx, &run, given).await;
+        if let Some((last, condition)) = &runs.post {
+            if let Ok(state) = &done {
+                run.extra.extend(states(state.clone()));
+            }
+            run.entrypoint = Some(last.clone());
+            let condition = condition.as_ref().map_or("always()", |t| t.text.as_str());
+            self.posts.push(Post {
+                name: format!("Post {}", cx.name),
+                condition: condition.to_owned(),
+                env: cx.env.clone(),
+                place: cx.place.to_owned(),
+                work: PostWork::Docker(run),
+            });
+        }
+        done.map(drop)
+    }
+
+    /// Runs the first part of an action, if it has one. As on GitHub, one of the workspace has none: it was not there
+    /// when the job began.
+    async fn run_first(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        run: &mut DockerRun,
+        runs: &DockerRuns,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        let Some((first, condition)) = runs.pre.as_ref().filter(|_| !run.action.0.is_empty())
+        else {
+            return Ok(());
+        };
+        let text = condition.as_ref().map_or("always()", |t| t.text.as_str());
+        let holds = self.eval(frame, cx.env, |cx| expr::condition(Some(text), cx)).await;
+        let broken = |e| Failure::user(format!("`pre-if` cannot be evaluated: {e} ({})", cx.place));
+        if holds.map_err(broken)? {
+            let first = DockerRun { entrypoint: Some(first.clone()), ..run.clone() };
+            let state = self.run_docker(frame, cx, &first, given).await?;
+            run.extra.extend(states(state));
+        }
+        Ok(())
+    }
+
+    /// Runs one container to its end. Gives the states that it saved.
+    pub(super) async fn run_docker(
+        &mut self,
+        frame: &mut Frame,
+        cx: StepCx<'_>,
+        run: &DockerRun,
+        given: &mut Given,
+    ) -> Result<Vars, Failure> {
+        let room = self.room(cx, run).await?;
+        let process = Process {
+            argv: room.beside.argv.clone(),
+            fallback: None,
+            cwd: WORKSPACE.to_owned(),
+            extra: run.extra.clone(),
+            script: None,
+        };
+        let mut inner = Frame {
+            action_path: run.dir.clone(),
+            action: Some(run.action.clone()),
+            ..frame.clone()
+        };
+        let before = given.usage;
+        let done = self.run_process_in(&mut inner, cx, process, Some(&room), given).await;
+        let report = room.beside.sandbox.stop().await?;
+        given.usage = sum(&before, &report.usage);
+        self.beside.push(report);
+        done
+    }
+
+    /// Makes the container, unless the time of the step or the job ends before.
+    async fn room(&self, cx: StepCx<'_>, run: &DockerRun) -> Result<Room, Failure> {
+        let images = &self.facts.lease.spec.sandbox.images;
+        let image = images.get(&run.image).unwrap_or(&run.image);
+        if image == &run.image && file_of_machine(image) {
+            return Err(Failure::policy(format!(
+                "step `{}` uses a file of the machine, `{image}`, which only the hub file may: give it a \
+                 name in `images` there ({})",
+                cx.name, cx.place
+            )));
+        }
+        let directories = directories(self.facts.paths);
+        for (source, _) in &directories {
+            self.sandbox.mkdir(source).await?;
+        }
+        let spec = BesideSpec {
+            suffix: format!("x{}", uuid::Uuid::new_v4().simple()),
+            image: image.clone(),
+            entrypoint: run.entrypoint.clone().map(|program| vec![program]),
+            command: run.args.clone(),
+            directories: directories.clone(),
+        };
+        let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
+        tokio::select! {
+            started = Beside::start(self.sandbox, self.spec, spec) => {
+                let failed = |f: Failure| f.during(&format!("step `{}` ({})", cx.name, cx.place));
+                let beside = started.map_err(|e| failed(e.into()))?;
+                beside.sandbox.mark_step(cx.name);
+                Ok(Room { beside, directories })
+            }
+            ended = until.reached() => Err(match (ended, self.facts.stop.why()) {
+                (Ended::Stopped, Some(why)) => Failure(why.verdict()),
+                _ => timed_out(cx),
+            }),
+        }
+    }
+}
+
+/// An input that is not empty.
+fn input(inputs: &Vars, name: &str) -> Option<String> {
+    let found = inputs.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+    found.filter(|v| !v.trim().is_empty()).cloned()
+}
+
+/// The words of the input `args`.
+fn arguments(cx: StepCx<'_>, inputs: &Vars) -> Result<Option<Vec<String>>, Failure> {
+    let split = |text: String| {
+        words(&text).map_err(|_| {
+            let place = cx.place;
+            Failure::user(format!("the input `args` ends inside of a quotation ({place})"))
+        })
+    };
+    input(inputs, "args").map(split).transpose()
+}
+
+/// A text of an action file in which only `inputs` may stand.
+fn with_inputs(inputs: &Vars, dir: &str, what: &str, text: &Template) -> Result<String, Failure> {
+    let inputs = vars_value(inputs);
+    let source = |name: &str| -> Option<Value> { (name == "inputs").then(|| inputs.clone()) };
+    let cx = Contexts::new(&source, expr::Status::Success);
+    expr::interpolate(&text.text, &cx).map_err(|e| {
+        let place = place(&format!("{dir}/action.yml"), text.span);
+        Failure::user(format!("`{what}` cannot be evaluated: {} ({place})", e.message))
+    })
+}
+
+fn states(saved: Vars) -> impl Iterator<Item = (String, String)> {
+    saved.into_iter().map(|(k, v)| (format!("STATE_{k}"), v))
+}
+
+/// What two containers, one after the other, used.
+pub(crate) fn sum(a: &Usage, b: &Usage) -> Usage {
+    Usage {
+        cpu_us: a.cpu_us + b.cpu_us,
+        memory_peak_bytes: a.memory_peak_bytes.max(b.memory_peak_bytes),
+        io_read_bytes: a.io_read_bytes + b.io_read_bytes,
+        io_write_bytes: a.io_write_bytes + b.io_write_bytes,
+        net_tx_bytes: a.net_tx_bytes + b.net_tx_bytes,
+        net_rx_bytes: a.net_rx_bytes + b.net_rx_bytes,
+    }
+}
