@@ -3,6 +3,7 @@
 //! Not in here: what steps do (see [`crate::step`]) and where leases come from (see [`crate::agent`]).
 
 mod finish;
+mod options;
 mod prepare;
 mod steps;
 
