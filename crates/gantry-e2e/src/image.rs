@@ -73,23 +73,95 @@ pub fn debian(mirror: &Mirror) -> anyhow::Result<PathBuf> {
     let part = tempfile::tempdir_in(cache()?)?;
     let root = tempfile::tempdir()?;
     let root = root.path().join("root");
+    bootstrap(mirror, &root)?;
+    let bin = root.join("opt/image/bin");
+    std::fs::create_dir_all(&bin)?;
+    std::fs::write(bin.join("of-the-image"), "#!/bin/sh\necho of the image\n")?;
+    run(Command::new("chmod").arg("755").arg(bin.join("of-the-image")))?;
+    let path = "PATH=/opt/image/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    layout(&root, part.path(), &[(None, json!({ "Env": [path, "IMAGE_SAYS=heard"] }))])?;
+    publish(part, &kept)?;
+    Ok(kept)
+}
+
+/// The layout of three images over one layer with PostgreSQL and Redis: `postgres` and `redis`, each of which starts
+/// its server as the user of its own, and `clients`.
+///
+/// # Errors
+/// When it cannot be made; `debootstrap` must be there.
+pub fn services(mirror: &Mirror) -> anyhow::Result<PathBuf> {
+    let name = format!("image-services-{}-{}-1", mirror.release, std::env::consts::ARCH);
+    let kept = cache()?.join(name);
+    if kept.exists() {
+        return Ok(kept);
+    }
+    let part = tempfile::tempdir_in(cache()?)?;
+    let root = tempfile::tempdir()?;
+    let root = root.path().join("root");
+    bootstrap(mirror, &root)?;
+    // No server starts while its package is installed.
+    let policy = root.join("usr/sbin/policy-rc.d");
+    std::fs::write(&policy, "#!/bin/sh\nexit 101\n")?;
+    run(Command::new("chmod").arg("755").arg(&policy))?;
+    let packages = "apt-get -q update && apt-get -q install --yes --no-install-recommends \
+                    postgresql postgresql-client redis-server redis-tools";
+    run(Command::new("chroot")
+        .arg(&root)
+        .args(["/bin/sh", "-ec", packages])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("LC_ALL", "C.UTF-8"))?;
+    std::fs::remove_file(policy)?;
+    let server = root.join("usr/local/bin/start-postgres");
+    std::fs::write(&server, START_POSTGRES)?;
+    run(Command::new("chmod").arg("755").arg(&server))?;
+    let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let images = [
+        (
+            Some("postgres"),
+            json!({
+                "Env": [path, "PGDATA=/var/lib/postgresql/data"], "User": "postgres",
+                "Entrypoint": ["/usr/local/bin/start-postgres"], "ExposedPorts": { "5432/tcp": {} },
+            }),
+        ),
+        (
+            Some("redis"),
+            json!({
+                "Env": [path], "User": "redis", "WorkingDir": "/var/lib/redis",
+                "Cmd": ["redis-server", "--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""],
+                "ExposedPorts": { "6379/tcp": {} },
+            }),
+        ),
+        (Some("clients"), json!({ "Env": [path] })),
+    ];
+    layout(&root, part.path(), &images)?;
+    publish(part, &kept)?;
+    Ok(kept)
+}
+
+/// What the usual image of PostgreSQL does first: a cluster whose superuser has the password that the workflow sets.
+const START_POSTGRES: &str = r#"#!/bin/sh
+set -e
+bin=$(echo /usr/lib/postgresql/*/bin)
+password=${POSTGRES_PASSWORD:?POSTGRES_PASSWORD is not set}
+printf %s "$password" > /tmp/password
+"$bin/initdb" --username="${POSTGRES_USER:-postgres}" --pwfile=/tmp/password --auth-host=scram-sha-256 --locale=C.UTF-8 "$PGDATA"
+rm /tmp/password
+echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+exec "$bin/postgres" -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off
+"#;
+
+/// A minimal system in a new directory.
+fn bootstrap(mirror: &Mirror, root: &Path) -> anyhow::Result<()> {
     let mut debootstrap = Command::new("debootstrap");
     debootstrap.arg("--variant=minbase");
     if mirror.url.starts_with("https:") {
         debootstrap.arg("--include=ca-certificates");
     }
-    run(debootstrap.arg(&mirror.release).arg(&root).arg(&mirror.url))?;
-    let bin = root.join("opt/image/bin");
-    std::fs::create_dir_all(&bin)?;
-    std::fs::write(bin.join("of-the-image"), "#!/bin/sh\necho of the image\n")?;
-    run(Command::new("chmod").arg("755").arg(bin.join("of-the-image")))?;
-    layout(&root, part.path())?;
-    publish(part, &kept)?;
-    Ok(kept)
+    run(debootstrap.arg(&mirror.release).arg(root).arg(&mirror.url))
 }
 
-/// Writes a root directory as an image with one layer.
-fn layout(root: &Path, target: &Path) -> anyhow::Result<()> {
+/// Writes a root directory as images with one layer: a tag and the configuration's `config` of each.
+fn layout(root: &Path, target: &Path, images: &[(Option<&str>, Value)]) -> anyhow::Result<()> {
     let blobs = target.join("blobs/sha256");
     std::fs::create_dir_all(&blobs)?;
     let tar = target.join("layer.tar");
@@ -107,20 +179,25 @@ fn layout(root: &Path, target: &Path) -> anyhow::Result<()> {
         .arg(root)
         .arg("."))?;
     let layer = put(&blobs, &tar, "layer.v1.tar")?;
-    let path = "PATH=/opt/image/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
-    let config = json!({
-        "architecture": arch, "os": "linux",
-        "config": { "Env": [path, "IMAGE_SAYS=heard"] },
-        "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
-    });
-    let config = put_json(target, &blobs, &config, "config.v1+json")?;
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": config, "layers": [layer],
-    });
-    let manifest = put_json(target, &blobs, &manifest, "manifest.v1+json")?;
-    let index = json!({ "schemaVersion": 2, "manifests": [manifest] });
+    let mut manifests = Vec::new();
+    for (tag, process) in images {
+        let config = json!({
+            "architecture": arch, "os": "linux", "config": process,
+            "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
+        });
+        let config = put_json(target, &blobs, &config, "config.v1+json")?;
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config, "layers": [layer],
+        });
+        let mut manifest = put_json(target, &blobs, &manifest, "manifest.v1+json")?;
+        if let Some(tag) = tag {
+            manifest["annotations"] = json!({ "org.opencontainers.image.ref.name": tag });
+        }
+        manifests.push(manifest);
+    }
+    let index = json!({ "schemaVersion": 2, "manifests": manifests });
     std::fs::write(target.join("index.json"), serde_json::to_vec(&index)?)?;
     std::fs::write(target.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#)?;
     Ok(())

@@ -8,3 +8,4 @@ pub mod image;
 pub mod leftovers;
 pub mod processes;
 pub mod published;
+pub mod registry;

@@ -6,7 +6,7 @@
 use crate::backend::container;
 use crate::handle::{Sandbox, SandboxError};
 use crate::service::{DEFAULT_PATH, identity};
-use crate::spec::{JobUser, RootFs, SandboxSpec};
+use crate::spec::{ContainerOptions, JobUser, RootFs, SandboxSpec};
 
 /// What a container beside a job is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,7 @@ impl Beside {
             directories: Vec::new(),
             services: Vec::new(),
             tools: Vec::new(),
+            options: ContainerOptions::default(),
             ..job.clone()
         };
         let launched =

@@ -41,6 +41,6 @@ pub use handle::{
 };
 pub use image::{ImageStore, PreparedImage};
 pub use spec::{
-    ExecSpec, FileEntry, FindSpec, Isolation, JobUser, PackSpec, RootFs, Runtime, SandboxSpec,
-    ServiceSpec, Stream, ToolMount,
+    ContainerOptions, Credentials, ExecSpec, FileEntry, FindSpec, Isolation, JobUser, PackSpec,
+    RootFs, Runtime, SandboxSpec, ServiceSpec, Stream, ToolMount,
 };

@@ -81,6 +81,9 @@ pub struct SandboxSpec {
     pub tools: Vec<ToolMount>,
     /// Service containers beside the job, started and healthy before the first step.
     pub services: Vec<ServiceSpec>,
+    /// What the workflow asks for beyond the image.
+    #[serde(default)]
+    pub options: ContainerOptions,
     /// Keep the sandbox's directory after the end (`--keep`).
     pub keep: bool,
 }
@@ -113,6 +116,47 @@ pub struct ServiceSpec {
     pub health: Option<HealthCheck>,
     /// Limits.
     pub resources: Resources,
+    /// What the workflow asks for beyond the image.
+    #[serde(default)]
+    pub options: ContainerOptions,
+}
+
+/// What a workflow may ask of a container beyond its image, in the words of `docker create`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ContainerOptions {
+    /// For the registry of the image.
+    pub credentials: Option<Credentials>,
+    /// Size of `/dev/shm` in bytes.
+    pub shm_bytes: Option<u64>,
+    /// Directories in memory, with their size in bytes.
+    pub tmpfs: Vec<(String, Option<u64>)>,
+    /// Limits of every process: name as in `nofile`, soft, hard.
+    pub ulimits: Vec<(String, u64, u64)>,
+    /// Replaces the image's user (services only).
+    pub user: Option<String>,
+    /// Replaces the image's working directory (services only).
+    pub workdir: Option<String>,
+    /// Replaces the host name (services only).
+    pub hostname: Option<String>,
+    /// Further names of a service.
+    pub aliases: Vec<String>,
+    /// Directories that are there at the start (services only; a job has its own list).
+    pub directories: Vec<String>,
+}
+
+/// User name and password of a registry; `Debug` shows neither.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password or token.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// When a service counts as healthy.

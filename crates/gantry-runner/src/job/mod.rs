@@ -4,6 +4,7 @@
 
 mod finish;
 mod keep;
+mod options;
 mod prepare;
 mod steps;
 

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use gantry_api::lease::{JobSpec, Lease};
-use gantry_sandbox::service::options;
 use gantry_sandbox::{Isolation, JobUser, RootFs, Runtime, SandboxSpec, ServiceSpec, ToolMount};
 use gantry_workflow::expr;
 use gantry_workflow::model::{Container, Template};
 use indexmap::IndexMap;
 
-use super::Host;
+use super::{Host, options};
 use crate::attempt::Facts;
 use crate::contexts::Vars;
 use crate::failure::Failure;
@@ -57,11 +56,11 @@ pub(super) fn user(facts: &Facts<'_>) -> JobUser {
         text(facts, &early_env(facts).unwrap_or_default(), "image", &container.image)
             .is_ok_and(|image| !image.is_empty())
     });
-    if own { JobUser::Root } else { user_of_hub(spec) }
+    if own { options::user_of_job(facts) } else { user_of_hub(spec) }
 }
 
 /// Variables of hub, workflow and job.
-fn early_env(facts: &Facts<'_>) -> Result<Vars, Failure> {
+pub(super) fn early_env(facts: &Facts<'_>) -> Result<Vars, Failure> {
     let spec = &facts.lease.spec;
     let mut env: Vars = spec.hub_env.clone();
     env.extend(texts(facts, &env, "env", &spec.workflow_env)?);
@@ -79,16 +78,21 @@ pub(super) fn prepare(facts: &Facts<'_>, host: &Host) -> Result<Prepared, Failur
     let env = early_env(facts)?;
     let mut container_env = Vars::new();
     let mut image = spec.sandbox.image.clone();
+    let mut asked = options::Asked::default();
     if let Some(container) = &spec.definition.container {
         let what = format!("jobs.{}.container", spec.job_id);
         let name = text(facts, &env, &format!("{what}.image"), &container.image)?;
         container_env = texts(facts, &env, &format!("{what}.env"), &container.env)?;
-        no_extras(facts, &what, container)?;
+        asked = options::of_job(facts, &env, &what, container)?;
+        container_env.extend(asked.env.clone());
         if !name.is_empty() {
             image = Some(known_image(facts, &what, container, name)?);
         }
     }
+    let mut directories = facts.paths.directories();
+    directories.append(&mut asked.options.directories);
     let mut services = Vec::new();
+    options::shared_volumes(facts, &env)?;
     for (name, container) in &spec.definition.services {
         services.extend(service(facts, &env, name, container)?);
     }
@@ -107,10 +111,11 @@ pub(super) fn prepare(facts: &Facts<'_>, host: &Host) -> Result<Prepared, Failur
         },
         rootfs: image.map_or(RootFs::Host, RootFs::Image),
         user: facts.user,
-        hostname: hostname(&spec.key),
-        resources: spec.sandbox.resources,
+        hostname: asked.options.hostname.take().unwrap_or_else(|| hostname(&spec.key)),
+        resources: asked.limited(spec.sandbox.resources),
+        options: asked.options,
         egress: spec.sandbox.egress.clone(),
-        directories: facts.paths.directories(),
+        directories,
         tools: tools(spec, facts.paths),
         services,
         keep: spec.sandbox.keep,
@@ -162,7 +167,12 @@ fn hostname(key: &str) -> String {
     if name.is_empty() { "job".to_owned() } else { name.trim_end_matches('-').to_owned() }
 }
 
-fn text(facts: &Facts<'_>, env: &Vars, what: &str, template: &Template) -> Result<String, Failure> {
+pub(super) fn text(
+    facts: &Facts<'_>,
+    env: &Vars,
+    what: &str,
+    template: &Template,
+) -> Result<String, Failure> {
     facts.eval_early(env, |cx| expr::interpolate(&template.text, cx)).map_err(|error| {
         let place = facts.place(template.span);
         Failure::user(format!("`{what}` cannot be evaluated: {error} ({place})"))
@@ -202,16 +212,8 @@ fn service(
             ))
         })?);
     }
-    if let Some(volume) = container.volumes.first() {
-        return Err(Failure::policy(format!(
-            "`{what}.volumes` is not supported ({})",
-            facts.place(volume.span)
-        )));
-    }
-    let options = match &container.options {
-        Some(template) => text(facts, env, &format!("{what}.options"), template)?,
-        None => String::new(),
-    };
+    let asked = options::of_service(facts, env, &what, container)?;
+    ports.extend(asked.ports.iter().copied());
     let words = |template: &Option<Template>, key: &str| -> Result<Option<Vec<String>>, Failure> {
         let Some(template) = template else { return Ok(None) };
         let text = text(facts, env, &format!("{what}.{key}"), template)?;
@@ -220,32 +222,27 @@ fn service(
     Ok(Some(ServiceSpec {
         name: name.to_owned(),
         image: known_image(facts, &what, container, image)?,
-        env: texts(facts, env, &format!("{what}.env"), &container.env)?.into_iter().collect(),
+        env: texts(facts, env, &format!("{what}.env"), &container.env)?
+            .into_iter()
+            .chain(asked.env.clone())
+            .collect(),
         ports,
         command: words(&container.command, "command")?,
-        entrypoint: words(&container.entrypoint, "entrypoint")?,
-        health: options::parse(&options).map_err(|e| {
-            Failure::policy(format!("`{what}.options`: {e} ({})", facts.place(container.span)))
-        })?,
-        resources: facts.lease.spec.sandbox.resources,
+        entrypoint: match words(&container.entrypoint, "entrypoint")? {
+            None => asked.entrypoint.clone().map(|program| vec![program]),
+            given => given,
+        },
+        health: asked.health.clone(),
+        resources: asked.limited(facts.lease.spec.sandbox.resources),
+        options: asked.options,
     }))
 }
 
-fn read_port(text: &str) -> Option<(u16, u16)> {
+pub(super) fn read_port(text: &str) -> Option<(u16, u16)> {
     let text = text.trim().trim_end_matches("/tcp");
     match text.split_once(':') {
         Some((host, inner)) => Some((host.parse().ok()?, inner.parse().ok()?)),
         None => text.parse().ok().map(|port| (port, port)),
-    }
-}
-
-fn no_extras(facts: &Facts<'_>, what: &str, container: &Container) -> Result<(), Failure> {
-    match container.volumes.first() {
-        Some(volume) => Err(Failure::policy(format!(
-            "`{what}.volumes` is not supported ({})",
-            facts.place(volume.span)
-        ))),
-        None => Ok(()),
     }
 }
 

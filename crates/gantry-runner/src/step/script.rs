@@ -13,8 +13,8 @@ use crate::exec::{self, Ended, Until};
 use crate::failure::{Failure, bytes_text};
 use crate::output::Output;
 use crate::shell::{Shell, with_script};
-use crate::step::CommandFiles;
 use crate::step::room::Room;
+use crate::step::{Collected, CommandFiles};
 use crate::workflow_command::Place;
 
 /// A process to run as a step.
@@ -128,19 +128,8 @@ impl Attempt<'_> {
         given: &mut Given,
     ) -> Result<Vars, Failure> {
         let files = CommandFiles::create(self.sandbox, self.facts.paths, process.script).await?;
-        let mut env = match room {
-            Some(_) => self.own_env(frame, cx),
-            None => {
-                let env = self.process_env(frame, cx);
-                self.kept.began(&env, &process.cwd);
-                env
-            }
-        };
-        env.extend(files.vars());
-        env.extend(process.extra);
-        if let Some(room) = room {
-            env = room.env(&env);
-        }
+        let own = files.vars().chain(process.extra);
+        let env = self.env_in(frame, cx, room, own, &process.cwd);
         let sandbox = room.map_or(self.sandbox, |room| &room.beside.sandbox);
         let matchers = std::mem::take(&mut self.matchers);
         let mut output = Output::new(self.facts.log, Some(self.step), matchers);
@@ -175,15 +164,10 @@ impl Attempt<'_> {
         self.annotations.append(&mut output.annotations);
         let stopped = self.facts.stop.why().filter(|_| ended == Ended::Stopped);
         match collected {
-            Ok(collected) => {
-                given.outputs.extend(collected.outputs);
-                self.env.extend(collected.env);
-                for dir in collected.path {
-                    self.path.retain(|p| *p != dir);
-                    self.path.insert(0, dir);
-                }
-                state.extend(collected.state);
-                self.add_summary(&collected.summary);
+            Ok(mut collected) => {
+                given.outputs.append(&mut collected.outputs);
+                state.append(&mut collected.state);
+                self.take(collected);
             }
             Err(failure) if judged.is_ok() => {
                 return Err(failure.during(&format!("step `{}`", cx.name)));
@@ -194,6 +178,36 @@ impl Attempt<'_> {
             Some(why) => Err(Failure(why.verdict())),
             None => judged.map(|()| state),
         }
+    }
+
+    /// Every variable of a process: those of the step, `own` ones above them, and paths as its room sees them.
+    fn env_in(
+        &mut self,
+        frame: &Frame,
+        cx: StepCx<'_>,
+        room: Option<&Room>,
+        own: impl Iterator<Item = (String, String)>,
+        cwd: &str,
+    ) -> Vars {
+        let Some(room) = room else {
+            let mut env = self.process_env(frame, cx);
+            self.kept.began(&env, cwd);
+            env.extend(own);
+            return env;
+        };
+        let mut env = self.own_env(frame, cx);
+        env.extend(own);
+        room.env(&env)
+    }
+
+    /// What a step's command files say of the steps after it.
+    fn take(&mut self, collected: Collected) {
+        self.env.extend(collected.env);
+        for dir in collected.path {
+            self.path.retain(|p| *p != dir);
+            self.path.insert(0, dir);
+        }
+        self.add_summary(&collected.summary);
     }
 
     fn add_summary(&mut self, text: &str) {

@@ -120,6 +120,7 @@ async fn run(state_dir: &Path, runtime: Runtime) -> Result<(), String> {
         egress: EgressPolicy::default(),
         directories: Vec::new(),
         services: Vec::new(),
+        options: crate::spec::ContainerOptions::default(),
         tools: Vec::new(),
         keep: false,
     };

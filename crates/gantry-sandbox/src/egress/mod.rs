@@ -102,12 +102,21 @@ impl Default for GatewayLimits {
 pub(crate) struct ServiceTarget {
     /// Name that the job dials, lower case.
     pub(crate) name: String,
+    /// Further names, lower case.
+    pub(crate) aliases: Vec<String>,
     /// Where it listens on its loopback address.
     pub(crate) netns: Arc<NetnsRef>,
     /// Ports that are reachable under the name.
     pub(crate) ports: Vec<u16>,
     /// `(port on the job's localhost, port of the service)`.
     pub(crate) published: Vec<(u16, u16)>,
+}
+
+impl ServiceTarget {
+    /// Whether a name, in lower case, is one of its.
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
 }
 
 /// What all tasks of a gateway share.
@@ -325,7 +334,7 @@ fn decide(shared: &Shared, question: &dns::Question) -> dns::Verdict {
             _ => Verdict::Empty,
         };
     }
-    let known = shared.services.iter().any(|s| s.name == name)
+    let known = shared.services.iter().any(|s| s.is_called(name))
         || shared.policy.rules.iter().any(|r| r.covers_name(name))
         || (shared.policy.mode == EgressMode::Learn && learnable(question));
     if !known {

@@ -74,7 +74,7 @@ fn route(shared: &Shared, dialled: SocketAddrV4) -> Route {
         Some(Some(name)) => name,
         Some(None) | None => ip.to_string(),
     };
-    if let Some(service) = shared.services.iter().find(|s| s.name == host) {
+    if let Some(service) = shared.services.iter().find(|s| s.is_called(&host)) {
         return if service.ports.contains(&port) {
             Route::Netns(Arc::clone(&service.netns), port)
         } else {

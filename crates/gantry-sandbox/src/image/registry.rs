@@ -19,6 +19,7 @@ use tokio::io::AsyncWrite;
 use super::blob::Blob;
 use super::config::{Config, Descriptor, Index, Manifest, digest_of, hex_of};
 use super::{MAX_BLOB_BYTES, MAX_DOCUMENT_BYTES};
+use crate::spec::Credentials;
 
 /// Tries of one request that fails in transit.
 const TRIES: u32 = 3;
@@ -46,7 +47,7 @@ pub(crate) struct Pulled {
 
 impl Registry {
     /// Contacts nothing yet.
-    pub(crate) fn new(reference: Reference) -> Self {
+    pub(crate) fn new(reference: Reference, credentials: Option<&Credentials>) -> Self {
         let registry = reference.resolve_registry().to_owned();
         let protocol =
             if is_local(&registry) { ClientProtocol::Http } else { ClientProtocol::Https };
@@ -57,7 +58,11 @@ impl Registry {
             user_agent: concat!("gantry/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         });
-        Self { client, auth: docker_auth(&registry), reference }
+        let auth = match credentials {
+            Some(c) => RegistryAuth::Basic(c.username.clone(), c.password.clone()),
+            None => docker_auth(&registry),
+        };
+        Self { client, auth, reference }
     }
 
     /// The digest that the tag has now.

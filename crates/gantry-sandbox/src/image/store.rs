@@ -17,6 +17,7 @@ use super::registry::{Registry, in_transit, reason};
 use super::source::Source;
 use super::{MAX_BLOB_BYTES, PreparedImage};
 use crate::handle::SandboxError;
+use crate::spec::Credentials;
 
 /// Scratch directories older than this belong to nobody, in seconds.
 const STALE_SCRATCH_SECONDS: u64 = 24 * 60 * 60;
@@ -55,12 +56,25 @@ impl ImageStore {
     /// Fetches, verifies and unpacks an image as far as it is not there yet. A tag is asked for at its registry every
     /// time; when the registry does not answer, the image that the tag last had is used, and a warning is logged.
     pub async fn prepare(&self, reference: &str) -> Result<PreparedImage, SandboxError> {
-        self.prepare_inner(reference)
+        self.prepare_as(reference, None).await
+    }
+
+    /// [`ImageStore::prepare`] with credentials for the registry, in place of those of the machine.
+    pub async fn prepare_as(
+        &self,
+        reference: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<PreparedImage, SandboxError> {
+        self.prepare_inner(reference, credentials)
             .await
             .map_err(|reason| SandboxError::Image { image: reference.to_owned(), reason })
     }
 
-    async fn prepare_inner(&self, reference: &str) -> Result<PreparedImage, String> {
+    async fn prepare_inner(
+        &self,
+        reference: &str,
+        credentials: Option<&Credentials>,
+    ) -> Result<PreparedImage, String> {
         for dir in ["layers", "images", "refs", "locks", "tmp"] {
             self.make_dir(dir)?;
         }
@@ -70,7 +84,8 @@ impl ImageStore {
             .map_err(|e| format!("`{}` cannot be used: {e}", self.dir.display()))?;
         match Source::parse(reference)? {
             Source::Registry(r) => {
-                self.pull_registry(Registry::new(*r), reference, scratch.path()).await
+                let registry = Registry::new(*r, credentials);
+                self.pull_registry(registry, reference, scratch.path()).await
             }
             Source::Layout(dir, tag) => {
                 if !dir.is_dir() {

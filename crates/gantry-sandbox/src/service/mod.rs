@@ -78,7 +78,11 @@ async fn one(
     store: &ImageStore,
 ) -> Result<Running, SandboxError> {
     let fail = |reason: String| SandboxError::Service { name: service.name.clone(), reason };
-    let image = store.prepare(&service.image).await?;
+    let options = &service.options;
+    let mut image = store.prepare_as(&service.image, options.credentials.as_ref()).await?;
+    if let Some(user) = &options.user {
+        image.user.clone_from(user);
+    }
     let hold = store.hold(&image)?;
     let identity = identity::of(&image)
         .map_err(|reason| SandboxError::Image { image: service.image.clone(), reason })?;
@@ -87,7 +91,11 @@ async fn one(
     let template = ExecSpec {
         argv: Vec::new(),
         env: environment(service, &image, &identity),
-        cwd: if image.workdir.is_empty() { "/".to_owned() } else { image.workdir.clone() },
+        cwd: match &options.workdir {
+            Some(dir) => dir.clone(),
+            None if image.workdir.is_empty() => "/".to_owned(),
+            None => image.workdir.clone(),
+        },
         user: None,
     };
     let spec = sandbox_spec(job, at, service, &identity);
@@ -138,13 +146,17 @@ fn environment(
     let mut env = vec![
         ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
         ("HOME".to_owned(), identity.home.clone()),
-        ("HOSTNAME".to_owned(), service.name.clone()),
+        ("HOSTNAME".to_owned(), hostname(service)),
     ];
     for (name, value) in image.env.iter().chain(&service.env) {
         env.retain(|(known, _)| known != name);
         env.push((name.clone(), value.clone()));
     }
     env
+}
+
+fn hostname(service: &ServiceSpec) -> String {
+    service.options.hostname.clone().unwrap_or_else(|| service.name.clone())
 }
 
 fn sandbox_spec(
@@ -157,10 +169,11 @@ fn sandbox_spec(
         id: format!("{}-s{at}", job.id),
         rootfs: RootFs::Image(service.image.clone()),
         user: if identity.uid == 0 { JobUser::Root } else { JobUser::Runner },
-        hostname: service.name.clone(),
+        hostname: hostname(service),
         resources: service.resources,
+        options: service.options.clone(),
         egress: EgressPolicy::default(),
-        directories: Vec::new(),
+        directories: service.options.directories.clone(),
         services: Vec::new(),
         tools: Vec::new(),
         ..job.clone()
@@ -174,6 +187,7 @@ fn target(service: &ServiceSpec, image: &PreparedImage, netns: NetnsRef) -> Serv
     ports.retain(|port| seen.insert(*port));
     ServiceTarget {
         name: service.name.to_ascii_lowercase(),
+        aliases: service.options.aliases.iter().map(|a| a.to_ascii_lowercase()).collect(),
         netns: Arc::new(netns),
         ports,
         published: service.ports.clone(),

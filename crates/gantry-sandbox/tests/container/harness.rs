@@ -69,6 +69,7 @@ pub fn spec(runtime: Runtime) -> SandboxSpec {
         egress: EgressPolicy::default(),
         directories: vec!["/home/runner/work/a/a".to_owned(), "/opt/hostedtoolcache".to_owned()],
         services: Vec::new(),
+        options: gantry_sandbox::ContainerOptions::default(),
         tools: Vec::new(),
         keep: false,
     }

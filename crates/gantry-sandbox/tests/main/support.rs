@@ -70,6 +70,7 @@ pub fn spec(state: &Path, id: &str) -> SandboxSpec {
         egress: EgressPolicy::default(),
         directories: vec!["/home/runner/work/_temp".to_owned()],
         services: Vec::new(),
+        options: gantry_sandbox::ContainerOptions::default(),
         tools: Vec::new(),
         keep: false,
     }

@@ -57,6 +57,7 @@ impl Bench {
             egress: EgressPolicy::default(),
             directories: vec!["/home/runner/work/a/a".to_owned()],
             services: Vec::new(),
+            options: gantry_sandbox::ContainerOptions::default(),
             tools: Vec::new(),
             keep: false,
         }
@@ -71,6 +72,7 @@ impl Bench {
             command: Some(command.iter().map(|w| (*w).to_owned()).collect()),
             entrypoint: None,
             health: None,
+            options: gantry_sandbox::ContainerOptions::default(),
             resources: resources(),
         }
     }

@@ -62,8 +62,8 @@ pub(super) fn axis_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Enters a job of a run that was kept (`gantry run --keep`): same root, files, environment, limits
-/// and network rules.
+/// Runs a command in a job of a run that was kept (`gantry run --keep`): same root, files, environment,
+/// limits and network rules.
 ///
 /// The sandbox is started anew over the job's own disk, with the environment and in the directory of
 /// the step that failed, or of the last one. What is changed stays on that disk for the next time.
@@ -72,8 +72,8 @@ pub(super) fn axis_value(text: &str) -> Result<(String, String), String> {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  gantry run --keep; gantry shell last/test        a shell in the job, on a terminal
-  gantry shell last/test -- cat build/config.log   one command, anywhere; its exit code is this one's
+  gantry run --keep; gantry shell last/test -- ls -la
+  gantry shell last/test -- cat build/config.log   its exit code is this one's
   gantry shell run_0190/test --secret TOKEN -- make check
 
 Exit codes: the command's; 2 the job was not kept or there is none, 3 this machine cannot isolate,
@@ -87,7 +87,7 @@ pub struct ShellArgs {
     /// Where records, logs and blobs are kept.
     #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Command and its arguments; a shell when absent.
-    #[arg(last = true, value_name = "CMD")]
+    /// Command and its arguments. It has no terminal and nothing on standard input.
+    #[arg(last = true, value_name = "CMD", required = true)]
     pub command: Vec<String>,
 }

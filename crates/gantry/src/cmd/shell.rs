@@ -102,12 +102,7 @@ async fn enter(
         let word = console::style("note:").cyan().for_stderr();
         eprintln!("{word} not set, as they held secrets: {}", missing.join(", "));
     }
-    let argv = if command.is_empty() {
-        vec!["/bin/sh".to_owned(), "-c".to_owned(), "exec bash -i || exec sh -i".to_owned()]
-    } else {
-        command.to_vec()
-    };
-    let spec = ExecSpec { argv, env, cwd: session.cwd, user: None };
+    let spec = ExecSpec { argv: command.to_vec(), env, cwd: session.cwd, user: None };
     let sandbox = Sandbox::start(session.spec).await.map_err(|e| failed(&e))?;
     let ended = follow(&sandbox, spec).await;
     let report = sandbox.stop().await.map_err(|e| failed(&e))?;

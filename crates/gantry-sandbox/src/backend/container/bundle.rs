@@ -155,7 +155,7 @@ impl Bundle<'_> {
             .collect();
         let mut document = json!({
             "ociVersion": "1.0.2",
-            "process": process(request.spec.runtime),
+            "process": process(&request.spec),
             "root": { "path": self.root, "readonly": false },
             "hostname": request.spec.hostname,
             "mounts": self.mounts(&request.spec, &guest, &tools, &places),
@@ -200,7 +200,8 @@ impl Bundle<'_> {
             all.extend(options.iter().map(|o| (*o).to_owned()));
             json!({ "destination": target, "type": kind, "source": kind, "options": all })
         };
-        let shm = format!("size={}", spec.resources.memory_bytes / 2);
+        let shm = spec.options.shm_bytes.unwrap_or(spec.resources.memory_bytes / 2);
+        let shm = format!("size={}", shm.min(spec.resources.memory_bytes));
         let dev = format!("size={DEV_BYTES}");
         let mut mounts = vec![
             kernel("/proc", "proc", &["nodev"]),
@@ -216,6 +217,14 @@ impl Bundle<'_> {
                 "options": ["bind", "ro", "nosuid", "nodev"],
             })
         };
+        for (target, size) in &spec.options.tmpfs {
+            let most = spec.resources.memory_bytes;
+            let size = format!("size={}", size.unwrap_or(most / 2).min(most));
+            mounts.push(json!({
+                "destination": target, "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "nodev", "mode=1777", size],
+            }));
+        }
         mounts.push(bind(guest, guest::DIR));
         mounts.extend(tools.iter().map(|(source, target)| bind(source, target)));
         mounts.extend(shared.iter().map(|(source, target)| {
@@ -272,8 +281,13 @@ fn devices() -> Value {
     Value::Array(rules)
 }
 
-fn process(runtime: Runtime) -> Value {
-    let args = match runtime {
+fn process(spec: &SandboxSpec) -> Value {
+    let mut limits = vec![json!({ "type": "RLIMIT_CORE", "hard": 0, "soft": 0 })];
+    for (name, soft, hard) in spec.options.ulimits.iter().filter(|l| l.0 != "core") {
+        let name = format!("RLIMIT_{}", name.to_ascii_uppercase());
+        limits.push(json!({ "type": name, "hard": hard, "soft": soft }));
+    }
+    let args = match spec.runtime {
         Runtime::Embedded => vec!["gantry-init".to_owned()],
         _ => guest::command(crate::entry::BOXED_INIT_NAME),
     };
@@ -290,7 +304,7 @@ fn process(runtime: Runtime) -> Value {
             "inheritable": [],
             "ambient": [],
         },
-        "rlimits": [{ "type": "RLIMIT_CORE", "hard": 0, "soft": 0 }],
+        "rlimits": limits,
         "noNewPrivileges": true,
     })
 }

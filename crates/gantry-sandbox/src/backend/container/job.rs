@@ -55,7 +55,7 @@ pub async fn launch_unchecked(spec: &SandboxSpec) -> Result<Launched, SandboxErr
     let image = match &spec.rootfs {
         RootFs::Host => None,
         RootFs::Image(reference) => {
-            let image = store.prepare(reference).await?;
+            let image = store.prepare_as(reference, spec.options.credentials.as_ref()).await?;
             let hold = store.hold(&image)?;
             Some((image, hold))
         }

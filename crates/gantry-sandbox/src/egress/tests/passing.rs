@@ -137,6 +137,7 @@ async fn services_are_reached_by_name_and_by_published_port() {
         }
     });
     let target = ServiceTarget {
+        aliases: vec!["other".to_owned()],
         name: "db".to_owned(),
         netns: service.netns(),
         ports: vec![5432],
