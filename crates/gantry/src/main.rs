@@ -82,7 +82,9 @@ fn wants_json(command: &Command) -> bool {
         },
         Command::Why(args) => args.data.json,
         Command::Workflow(args) => match &args.command {
-            WorkflowCommand::Check { json, .. } | WorkflowCommand::Plan { json, .. } => *json,
+            WorkflowCommand::Check { json, .. }
+            | WorkflowCommand::Plan { json, .. }
+            | WorkflowCommand::Coverage { json, .. } => *json,
         },
         Command::Expr(args) => {
             let ExprCommand::Eval { json, .. } = &args.command;

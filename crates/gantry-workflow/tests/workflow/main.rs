@@ -6,6 +6,7 @@ mod diagnostics;
 mod filters;
 mod grammar;
 mod matrix;
+mod oracle;
 mod plans;
 mod robustness;
 mod runs;
