@@ -8,6 +8,7 @@
 //! Not in here: files, clocks, processes, the network. Whoever needs `hashFiles` hands in a function.
 
 pub mod actions;
+pub mod coverage;
 pub mod expr;
 pub mod graph;
 pub mod model;

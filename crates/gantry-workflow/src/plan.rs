@@ -9,7 +9,7 @@ mod matrix;
 mod pick;
 pub(crate) mod scope;
 mod summary;
-mod support;
+pub(crate) mod support;
 mod triggers;
 
 use std::collections::HashSet;

@@ -339,6 +339,28 @@ Examples:
         json: bool,
     },
     Graph(GraphArgs),
+    /// Sums up over many files which Linux x86-64 jobs run here, which do not, and why.
+    ///
+    /// A job counts once, however many legs it has; it counts as Linux when one of its legs does. Every
+    /// Linux label counts as served: a hub maps labels to images.
+    #[command(after_help = "\
+Examples:
+  gantry workflow coverage .                     this repository
+  gantry workflow coverage repos/ --json         a folder of repositories
+  gantry workflow coverage repos/ --event push   only what a push starts
+
+Exit codes: 0 whatever is found, 2 a path cannot be read.")]
+    Coverage {
+        /// Files, or folders: a repository, a folder of repositories, or a folder of workflow files.
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Count only what this event starts; every job when absent.
+        #[arg(long, value_name = "NAME")]
+        event: Option<String>,
+        /// Print JSON, with all causes.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Evaluates expressions.

@@ -83,7 +83,9 @@ fn wants_json(command: &Command) -> bool {
         },
         Command::Why(args) => args.data.json,
         Command::Workflow(args) => match &args.command {
-            WorkflowCommand::Check { json, .. } | WorkflowCommand::Plan { json, .. } => *json,
+            WorkflowCommand::Check { json, .. }
+            | WorkflowCommand::Plan { json, .. }
+            | WorkflowCommand::Coverage { json, .. } => *json,
             WorkflowCommand::Graph(args) => args.json,
         },
         Command::Expr(args) => {

@@ -106,6 +106,44 @@ fn plan_shows_jobs_legs_and_needs() {
 }
 
 #[test]
+fn coverage_counts_jobs_and_names_what_holds_them_back() {
+    let ci = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: Actions/Checkout@v4\n      - uses: ./.github/actions/x\n  b:\n    runs-on: ${{ matrix.os }}\n    strategy: {matrix: {os: [macos-14, ubuntu-24.04]}}\n    steps: [{uses: acme/tool@v1}, {uses: Acme/Tool@v2}]\n  c:\n    runs-on: windows-latest\n    steps: [{run: x}]\n  d:\n    runs-on: ubuntu-24.04-arm\n    steps: [{run: x}]\n  e:\n    runs-on: ubuntu-22.04\n    steps: [{run: x}]\n";
+    let inner = "runs:\n  using: composite\n  steps: [{uses: acme/inner@v1}]\n";
+    let late = "on: release\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: x}]}}\n";
+    let place = Place::with(&[
+        (".github/workflows/ci.yml", ci),
+        (".github/workflows/late.yml", late),
+        (".github/workflows/broken.yml", BROKEN),
+        (".github/actions/x/action.yml", inner),
+    ]);
+    let all = place.json(&["workflow", "coverage", ".", "--json"], 0);
+    assert_eq!(
+        (&all["files"], &all["workflows"], &all["actions"]),
+        (&4.into(), &2.into(), &1.into())
+    );
+    assert_eq!(all["invalid"][0]["file"], ".github/workflows/broken.yml");
+    let expected = serde_json::json!({"total": 6, "linux": 4, "runnable": 2, "unsupported": 2, "windows": 1, "macos": 0, "other_architecture": 1});
+    assert_eq!(all["jobs"], expected);
+    let causes: Vec<_> = all["causes"].as_array().expect("causes").iter().collect();
+    let brief = |c: &serde_json::Value| {
+        format!("{} {} {}", c["subject"].as_str().unwrap_or(""), c["jobs"], c["alone"])
+    };
+    let mut briefs: Vec<String> = causes.iter().map(|c| brief(c)).collect();
+    briefs.sort();
+    assert_eq!(briefs, ["acme/inner 1 1", "acme/tool 1 1"]);
+    let place_of_tool =
+        &causes.iter().find(|c| c["subject"] == "acme/tool").expect("the cause")["places"][0];
+    assert_eq!(
+        *place_of_tool,
+        serde_json::json!({"file": ".github/workflows/ci.yml", "line": 11, "job": "b"})
+    );
+    let pushed = place.json(&["workflow", "coverage", ".", "--event", "push", "--json"], 0);
+    assert_eq!((&pushed["not_started"], &pushed["jobs"]["total"]), (&1.into(), &5.into()));
+    let (_, text, _) = place.gantry(&["workflow", "coverage", "."]);
+    assert!(text.contains("runnable: 2 of 4 (50.0 %); unsupported: 2"), "{text}");
+}
+
+#[test]
 fn a_plan_of_a_broken_file_is_refused_with_the_findings() {
     let place = Place::with(&[("a.yml", BROKEN)]);
     let (code, _, err) = place.gantry(&["workflow", "plan", "a.yml"]);
@@ -218,6 +256,7 @@ fn every_command_has_help_with_a_summary() {
         "workflow plan",
         "workflow graph",
         "shell",
+        "workflow coverage",
         "expr eval",
         "config",
         "doctor",

@@ -28,44 +28,42 @@ pub(super) fn of_job(job: &Job, legs: &Legs, broken: Vec<Diagnostic>) -> Support
 /// Actions that certainly are reached and cannot be used here. Steps with a condition of their own are
 /// judged when they run.
 pub(super) fn of_actions(plan: &Plan, job: &Job, repositories: &[String]) -> Vec<Diagnostic> {
-    let mut out: Vec<Diagnostic> = Vec::new();
-    for step in job.steps.iter().filter(|s| always_reached(s)) {
-        let StepAction::Uses { uses, .. } = &step.action else { continue };
-        let text = uses.text.as_str();
-        if text.contains("${{") || text.starts_with(['.', '$']) || text.contains("://") {
-            continue;
-        }
-        let Some((name, reference)) = text.rsplit_once('@') else { continue };
-        let known = actions::find(name, reference);
-        let mut parts = name.splitn(3, '/');
-        let repository = [parts.next(), parts.next()].map(Option::unwrap_or_default).join("/");
-        let here = repositories.iter().any(|r| r.eq_ignore_ascii_case(&repository));
-        let d = Diagnostic::error(
-            "workflow/unsupported-action",
-            &plan.file,
-            format!("the action `{text}` is not run here"),
-        )
-        .at(uses.span);
-        match known {
-            _ if here => {}
-            Some(known) => {
-                if let Some(why) = &known.unsupported {
-                    out.push(d.because(why).fix("leave the step out here, or give it an `if`"));
-                }
-            }
-            None => out.push(
-                d.because("the runner does not have it, and no repository of this hub is called so")
-                    .fix(
-                        "add that repository to the hub file, or write the steps as `run` or as a local \
-                         action",
-                    ),
-            ),
-        }
-    }
-    out
+    let reached = job.steps.iter().filter(|s| always_reached(s));
+    reached.filter_map(|step| of_step(&plan.file, step, repositories)).collect()
 }
 
-fn always_reached(step: &Step) -> bool {
+/// Why the remote action of a step is not run here; `None` for those that are, and for other steps.
+pub(crate) fn of_step(file: &str, step: &Step, repositories: &[String]) -> Option<Diagnostic> {
+    let StepAction::Uses { uses, .. } = &step.action else { return None };
+    let text = uses.text.as_str();
+    if text.contains("${{") || text.starts_with(['.', '$']) || text.contains("://") {
+        return None;
+    }
+    let (name, reference) = text.rsplit_once('@')?;
+    let mut parts = name.splitn(3, '/');
+    let repository = [parts.next(), parts.next()].map(Option::unwrap_or_default).join("/");
+    if repositories.iter().any(|r| r.eq_ignore_ascii_case(&repository)) {
+        return None;
+    }
+    let message = format!("the action `{text}` is not run here");
+    let d = Diagnostic::error("workflow/unsupported-action", file, message).at(uses.span);
+    match actions::find(name, reference) {
+        Some(known) => known
+            .unsupported
+            .as_ref()
+            .map(|why| d.because(why).fix("leave the step out here, or give it an `if`")),
+        None => Some(
+            d.because("the runner does not have it, and no repository of this hub is called so")
+                .fix(
+                    "add that repository to the hub file, or write the steps as `run` or as a local \
+                     action",
+                ),
+        ),
+    }
+}
+
+/// Whether a step has no condition of its own to leave it out while all goes well.
+pub(crate) fn always_reached(step: &Step) -> bool {
     step.condition.as_ref().is_none_or(|condition| {
         let text = condition.text.trim();
         let text = text.strip_prefix("${{").and_then(|t| t.strip_suffix("}}")).unwrap_or(text);

@@ -264,7 +264,7 @@ impl Reader<'_> {
     fn call_target(&mut self, node: &Node) -> Option<Template> {
         let uses = self.full_text(node, "uses", avail::NONE)?;
         let t = uses.text.as_str();
-        let local = t.starts_with("./") && !t.contains('@');
+        let local = (t.starts_with("./") || t.starts_with("$/")) && !t.contains('@');
         let remote = t.split_once('@').is_some_and(|(path, at)| {
             !at.is_empty() && path.split('/').filter(|p| !p.is_empty()).count() >= 3
         });

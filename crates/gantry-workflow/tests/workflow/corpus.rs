@@ -10,7 +10,7 @@ use crate::common::{push, settings};
 /// Published with a mistake that GitHub's own grammar refuses, too.
 const REFUSED: &[&str] = &["itertools-0.15.0"];
 
-fn published() -> Vec<PathBuf> {
+pub(crate) fn published() -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cargo")));

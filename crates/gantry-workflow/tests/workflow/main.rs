@@ -7,6 +7,7 @@ mod filters;
 mod grammar;
 mod graph;
 mod matrix;
+mod oracle;
 mod plans;
 mod robustness;
 mod runs;

@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod config;
+mod coverage;
 pub mod doctor;
 pub mod expr;
 pub mod runner;

@@ -1,4 +1,4 @@
-//! `gantry workflow check` and `gantry workflow plan`; `graph` lies below.
+//! `gantry workflow check` and `gantry workflow plan`; `graph` lies below, `coverage` beside.
 
 mod graph;
 
@@ -15,7 +15,7 @@ use crate::files::{count as plural, read_limited};
 use crate::{event, hubfile, out};
 
 /// Most files of one folder.
-const MAX_FILES: usize = 10_000;
+const MAX_FILES: usize = 20_000;
 /// Labels that a plan without a hub takes for served.
 const COMMON_LABELS: &[&str] = &[
     "ubuntu-latest",
@@ -39,6 +39,9 @@ pub fn run(command: WorkflowCommand) -> Done {
             out::answer(json, &made, &plan_text(&made))
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
+        WorkflowCommand::Coverage { paths, event, json } => {
+            super::coverage::run(&paths, event.as_deref(), json)
+        }
     }
 }
 
@@ -73,7 +76,7 @@ fn check(paths: &[PathBuf], json: bool) -> Done {
     Ok(if errors == 0 { Exit::Green } else { Exit::Failed })
 }
 
-fn colored(d: &Diagnostic) -> String {
+pub(super) fn colored(d: &Diagnostic) -> String {
     let text = d.to_string();
     let (word, style) = match d.severity {
         Severity::Error => ("error[", console::Style::new().red()),
@@ -84,11 +87,11 @@ fn colored(d: &Diagnostic) -> String {
     text.replacen(word, &format!("{styled}["), 1)
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.strip_prefix("./").unwrap_or(path).display().to_string()
 }
 
-fn is_action(path: &Path) -> bool {
+pub(super) fn is_action(path: &Path) -> bool {
     path.file_name().is_some_and(|n| n == "action.yml" || n == "action.yaml")
 }
 
@@ -101,7 +104,7 @@ fn check_file(path: &Path) -> Result<Vec<Diagnostic>, Failure> {
 
 /// Workflow and action files of a path: the file itself, a repository's, those of the repositories
 /// in a folder, or a folder's own.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+pub(super) fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let meta = std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?;
     if !meta.is_dir() {
         files.push(path.to_owned());
