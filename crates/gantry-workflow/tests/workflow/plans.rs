@@ -109,8 +109,9 @@ fn called_workflows_and_container_actions_are_named_with_their_place() {
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"), @r"
-    ci.yml:4:11: warning[workflow/unsupported-reusable-workflow]: the reusable workflow `./.github/workflows/x.yml` is not run here
-      fix: write its jobs into this file
+    .github/workflows/ci.yml:4:11: error[workflow/unsupported-reusable-workflow]: the reusable workflow `./.github/workflows/x.yml` is not run here
+      cause: only this one file is looked at
+      fix: plan it where its repository is
     ci.yml:8:15: warning[workflow/unsupported-docker-action]: the container action `docker://alpine:3` is not run here
       fix: run its command in a job with this image as `container`
     ");
