@@ -64,6 +64,11 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, file, message)
     }
 
+    /// A notice without a place; add one with [`Diagnostic::at`].
+    pub fn notice(code: &str, file: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Notice, code, file, message)
+    }
+
     fn new(severity: Severity, code: &str, file: &str, message: impl Into<String>) -> Self {
         debug_assert!(code.contains('/'), "`{code}` must be written in full: `area/what`");
         Self {

@@ -70,6 +70,12 @@ pub struct Trigger {
     pub inputs: IndexMap<String, Input>,
     /// `cron:` entries of `schedule`.
     pub cron: Vec<String>,
+    /// `outputs:` of `workflow_call`: value by name.
+    #[serde(default)]
+    pub outputs: Env,
+    /// `secrets:` of `workflow_call`: whether each is required, by name.
+    #[serde(default)]
+    pub secrets: IndexMap<String, bool>,
 }
 
 /// One input of a dispatch, call or action.
@@ -145,11 +151,27 @@ pub struct Job {
     pub uses: Option<Template>,
     /// `with:` of such a job.
     pub with: IndexMap<String, Template>,
+    /// `secrets:` of such a job.
+    #[serde(default)]
+    pub call_secrets: CallSecrets,
     /// `steps:`.
     pub steps: Vec<Step>,
     /// What the job asks for that this hub does not run, though GitHub would.
     #[serde(default)]
     pub unsupported: Vec<Diagnostic>,
+}
+
+/// `secrets:` of a job that calls a reusable workflow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum CallSecrets {
+    /// None are handed over.
+    #[default]
+    None,
+    /// `inherit`: all of the caller's.
+    Inherit,
+    /// These, by the names of the called workflow.
+    Map(Env),
 }
 
 /// `runs-on:` in its three forms.

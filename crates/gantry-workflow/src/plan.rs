@@ -1,6 +1,8 @@
 //! Planning: (workflow, event, settings) → plan. A pure function; the plan says for every job what it
 //! needs, which legs it has, and a reason for whatever will not run.
 
+mod call;
+mod calls;
 mod context;
 mod glob;
 mod inputs;
@@ -21,10 +23,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::expr::Value;
 use crate::model::{Job, RunDefaults, Workflow};
+pub use call::{CallSite, SecretsLayer, SecretsMap, call_secrets};
+pub(crate) use call::{ancestors, sub_plan};
+pub use calls::{CallTarget, Called, CalledEntry, Found, Library, NoLibrary};
 pub use legs::expand_job;
 pub use pick::pick_legs;
 use scope::PlanScope;
 pub use summary::summary;
+
+/// Between the caller and the called job in keys and names, as GitHub shows them.
+pub const CALL_SEPARATOR: &str = " / ";
 
 /// What happened, as far as planning looks at it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -77,7 +85,7 @@ pub struct Settings {
 }
 
 /// The plan of one run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Plan {
     /// Workflow name.
     pub workflow: String,
@@ -105,6 +113,28 @@ pub struct Plan {
     /// Labels that this hub serves, for legs that are expanded later.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// Repositories of this hub whose actions are used, as `owner/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
+    /// Every workflow that is called, near and far, by its reference (see [`CallTarget::key`]).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub calls: IndexMap<String, CalledEntry>,
+    /// Repository and ref that the file is from: local calls mean those.
+    #[serde(default)]
+    pub origin: calls::Origin,
+    /// Where it stands within the run, when this is the plan of a called workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<call::CalledAs>,
+}
+
+impl Plan {
+    /// The id of a job within the whole run: behind the key of the leg that calls its workflow.
+    pub(crate) fn path(&self, job: &str) -> String {
+        match &self.called {
+            None => job.to_owned(),
+            Some(c) => format!("{}{CALL_SEPARATOR}{job}", c.key),
+        }
+    }
 }
 
 /// One job of a plan.
@@ -147,6 +177,12 @@ pub struct Leg {
     pub timeout_ms: Option<u64>,
     /// `continue-on-error`, evaluated.
     pub continue_on_error: bool,
+    /// The called workflow's reference when the job is a call; such a leg runs nowhere itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<String>,
+    /// The call that this leg belongs to, when it is of a called workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallSite>,
     /// Why this leg cannot run here, when others of its job can; such a leg fails with fault `policy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<Diagnostic>,
@@ -164,10 +200,22 @@ pub enum Support {
     NotSelected,
 }
 
-/// Plans one run.
+/// Plans one run of a workflow that calls no other.
+///
+/// As [`plan_with`]; calls are unsupported.
+pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
+    plan_with(workflow, event, settings, &NoLibrary)
+}
+
+/// Plans one run; `library` has the workflows that may be called.
 ///
 /// Never fails: what is wrong stands in `diagnostics`, `not_triggered` or in a job's `support`.
-pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
+pub fn plan_with(
+    workflow: &Workflow,
+    event: &Event,
+    settings: &Settings,
+    library: &dyn Library,
+) -> Plan {
     let name = workflow.name.clone().unwrap_or_else(|| settings.workflow_path.clone());
     let github = context::github(&name, event, settings);
     let vars =
@@ -192,6 +240,8 @@ pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
     });
     let not_triggered =
         if settings.ignore_triggers { None } else { triggers::refusal(workflow, event) };
+    let origin = calls::Origin { repository: settings.repository.clone(), git_ref: None };
+    let calls = calls::load(workflow, &settings.workflow_path, &origin, library, &mut diagnostics);
     let mut plan = Plan {
         workflow: name,
         run_name,
@@ -205,11 +255,15 @@ pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
         diagnostics,
         file: settings.workflow_path.clone(),
         labels: settings.labels.clone(),
+        repositories: support::used(workflow, &calls, &settings.repositories),
+        calls,
+        origin,
+        called: None,
     };
     let selected = selection(workflow, settings, &mut plan.diagnostics);
     for (id, job) in &workflow.jobs {
-        let selected = selected.contains(id.as_str());
-        let planned = plan_job(&plan, workflow, id, job, selected, &settings.repositories);
+        let chosen = selected.contains(id.as_str());
+        let planned = plan_job(&plan, &plan.calls, workflow, id, job, chosen);
         plan.jobs.insert(id.clone(), planned);
     }
     plan
@@ -217,14 +271,15 @@ pub fn plan(workflow: &Workflow, event: &Event, settings: &Settings) -> Plan {
 
 fn plan_job(
     plan: &Plan,
+    calls: &IndexMap<String, CalledEntry>,
     workflow: &Workflow,
     id: &str,
     job: &Job,
     selected: bool,
-    repositories: &[String],
 ) -> PlannedJob {
     let mut broken = workflow.unsupported.clone();
-    broken.extend(support::of_actions(plan, job, repositories));
+    broken.extend(calls::unsupported(plan, calls, job));
+    broken.extend(support::of_actions(plan, job));
     let legs = if legs::is_deferred(job) {
         Legs::Deferred
     } else {

@@ -3,6 +3,7 @@
 //! The driver loads a [`RunView`], calls [`next`], persists the decisions, performs their effects, and
 //! calls again after every change until nothing is decided.
 
+mod call;
 mod condition;
 mod finish;
 mod job;
@@ -69,8 +70,11 @@ pub enum Decision {
         job: String,
         /// Leg key.
         leg: String,
-        /// Skipped, unsupported, condition broken, cancelled before start.
+        /// Skipped, unsupported, condition broken, cancelled before start; of a call, how what it
+        /// called ended.
         verdict: Verdict,
+        /// Outputs of a call; else empty.
+        outputs: IndexMap<String, String>,
     },
     /// Ask the runner of a running leg to end it (cancel, fail-fast).
     Cancel {
@@ -92,13 +96,11 @@ pub fn next(plan: &Plan, view: &RunView) -> Vec<Decision> {
     if view.finished {
         return out;
     }
-    let run = condition::Run::new(plan, view);
+    let index = condition::Index::new(view);
+    let cancelled = view.cancel_requested;
+    let run = condition::Run { plan, root: plan, view, index: &index, cancelled };
     if plan.not_triggered.is_none() {
-        for (id, planned) in &plan.jobs {
-            if planned.support != Support::NotSelected {
-                job::decide(&run, id, planned, &mut out);
-            }
-        }
+        decide_all(&run, &mut out);
     }
     if out.is_empty()
         && let Some(verdict) = finish::verdict(&run)
@@ -106,4 +108,13 @@ pub fn next(plan: &Plan, view: &RunView) -> Vec<Decision> {
         out.push(Decision::Finish(verdict));
     }
     out
+}
+
+/// What follows for every job of one workflow of the run.
+fn decide_all(run: &condition::Run<'_>, out: &mut Vec<Decision>) {
+    for (id, planned) in &run.plan.jobs {
+        if planned.support != Support::NotSelected {
+            job::decide(run, id, planned, out);
+        }
+    }
 }

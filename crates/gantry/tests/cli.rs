@@ -291,14 +291,12 @@ fn generated_pages_of_the_reference_are_current(#[case] page: &str, #[case] file
 fn what_is_not_run_is_said_by_check_and_plan() {
     let place = Place::with(&[(
         ".github/workflows/ci.yml",
-        "on: push\njobs:\n  a:\n    uses: ./.github/workflows/b.yml\n  b:\n    runs-on: windows-latest\n    steps: [{run: dir}]\n  c:\n    runs-on: ubuntu-latest\n    steps: [{run: x, background: true}]\n",
+        "on: push\njobs:\n  a:\n    uses: far/away/.github/workflows/b.yml@v1\n  b:\n    runs-on: windows-latest\n    steps: [{run: dir}]\n  c:\n    runs-on: ubuntu-latest\n    steps: [{run: x, background: true}]\n",
     )]);
     let (code, out, err) = place.gantry(&["workflow", "check", "."]);
     let said = format!("{out}{err}");
     assert_eq!(code, 0, "{said}");
-    for found in ["unsupported-reusable-workflow", "unsupported-key"] {
-        assert!(said.contains(&format!("warning[workflow/{found}]")), "{said}");
-    }
+    assert!(said.contains("warning[workflow/unsupported-key]"), "{said}");
     let (code, out, _) = place.gantry(&["workflow", "plan", ".github/workflows/ci.yml"]);
     assert!(code == 0 && out.matches("cannot run:").count() == 3, "{out}");
     assert!(out.contains("asks for the runner `windows-latest`"), "{out}");

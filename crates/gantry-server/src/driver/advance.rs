@@ -13,6 +13,7 @@ use gantry_store::runs::RunRecord;
 use gantry_store::{StoreError, Tx};
 use gantry_workflow::plan::Leg;
 use gantry_workflow::progress::{Decision, LegView, RunView, next};
+use indexmap::IndexMap;
 
 use crate::HubError;
 use crate::events::RunEvent;
@@ -21,8 +22,8 @@ use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// Most rounds of one call: every round changes the store, and a run has finitely many changes.
 const MAX_ROUNDS: u32 = 100_000;
-/// Legs of one job keep this distance in the order of a run's jobs.
-const SEQ_PER_JOB: u32 = 1_024;
+/// Legs of one job, and of the workflow that it calls, keep this distance in the order of a run's jobs.
+const SEQ_PER_JOB: u32 = 1 << 20;
 
 /// Moves a run on as far as it goes and answers the runs that must be looked at because of it.
 pub(crate) async fn advance(shared: &Arc<Shared>, id: RunId) -> Result<Vec<RunId>, HubError> {
@@ -216,7 +217,8 @@ async fn apply(
     for decision in decisions {
         match decision {
             Decision::Expand { job, legs } => {
-                for (leg, n) in legs.iter().zip(0..) {
+                let first = jobs.len() as u32 + events.len() as u32;
+                for (leg, n) in legs.iter().zip(first..) {
                     let new = waiting(run, &job, leg, n, at);
                     tx.job_insert(&new).await?;
                     events.push(changed(&new, JobState::Waiting, None));
@@ -229,8 +231,9 @@ async fn apply(
                 decide(tx, run, Some(job.id), at, "job_queued", "its needs are done").await?;
                 events.push(changed(job, JobState::Queued, None));
             }
-            Decision::End { job, leg, verdict } => {
-                events.push(end_leg(tx, run, jobs, &job, &leg, &verdict, at).await?);
+            Decision::End { job, leg, verdict, outputs } => {
+                let end = LegEnd { job: &job, leg: &leg, verdict: &verdict, outputs: &outputs };
+                events.push(end_leg(tx, run, jobs, end, at).await?);
             }
             Decision::Cancel { leg, reason } => {
                 let Some(job) = jobs.iter().find(|j| j.key == leg) else { continue };
@@ -249,14 +252,13 @@ async fn apply(
 }
 
 fn waiting(run: &LiveRun, job: &str, leg: &Leg, n: u32, at: Timestamp) -> JobRecord {
-    let place = run.plan.jobs.get_index_of(job).unwrap_or(0) as u32;
     JobRecord {
         id: JobId(fresh()),
         run: run.id,
         key: leg.key.clone(),
         job: job.to_owned(),
         name: leg.name.clone(),
-        seq: place * SEQ_PER_JOB + n,
+        seq: place(run, job) + n,
         state: JobState::Waiting,
         verdict: None,
         continue_on_error: leg.continue_on_error,
@@ -272,29 +274,43 @@ fn waiting(run: &LiveRun, job: &str, leg: &Leg, n: u32, at: Timestamp) -> JobRec
     }
 }
 
+/// Where the legs of a job begin in the order of a run's jobs; a job of a called workflow counts to its
+/// caller.
+fn place(run: &LiveRun, job: &str) -> u32 {
+    let own = job.split(' ').next().unwrap_or(job);
+    run.plan.jobs.get_index_of(own).unwrap_or(0) as u32 * SEQ_PER_JOB
+}
+
+/// How a leg, or a whole job without legs, ends without a runner.
+struct LegEnd<'a> {
+    job: &'a str,
+    leg: &'a str,
+    verdict: &'a Verdict,
+    outputs: &'a IndexMap<String, String>,
+}
+
 async fn end_leg(
     tx: &mut Tx,
     run: &LiveRun,
     jobs: &[JobRecord],
-    job: &str,
-    leg: &str,
-    verdict: &Verdict,
+    end: LegEnd<'_>,
     at: Timestamp,
 ) -> Result<RunEvent, StoreError> {
+    let LegEnd { job, leg, verdict, outputs } = end;
+    let outputs = serde_json::to_string(outputs).unwrap_or_else(|_| "{}".to_owned());
     let known = jobs.iter().find(|j| j.key == leg).cloned();
     let record = if let Some(known) = known {
-        tx.job_finish(known.id, known.state, verdict, "{}", at).await?;
+        tx.job_finish(known.id, known.state, verdict, &outputs, at).await?;
         known
     } else {
         let name = run.plan.jobs.get(job).and_then(|j| j.job.name.as_ref());
-        let place = run.plan.jobs.get_index_of(job).unwrap_or(0) as u32;
         let record = JobRecord {
             id: JobId(fresh()),
             run: run.id,
             key: leg.to_owned(),
             job: job.to_owned(),
             name: name.map_or_else(|| leg.to_owned(), |n| n.text.clone()),
-            seq: place * SEQ_PER_JOB,
+            seq: place(run, job) + jobs.len() as u32,
             state: JobState::Finished,
             verdict: Some(verdict.clone()),
             continue_on_error: false,

@@ -10,6 +10,7 @@ pub(crate) mod dispatch;
 pub(crate) mod lease;
 pub(crate) mod plan;
 pub(crate) mod prepare;
+pub(crate) mod shelf;
 pub(crate) mod spec;
 
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use gantry_core::{
 use gantry_store::runs::RunRecord;
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Workflow, read_workflow};
-use gantry_workflow::plan::{Event, Plan, Settings};
+use gantry_workflow::plan::{Event, Library, Plan, Settings};
 use indexmap::IndexMap;
 
 use crate::fleet::{Fleet, FleetRepo};
@@ -49,6 +49,8 @@ pub(crate) struct Input<'a> {
     pub at: Timestamp,
     /// Inputs that some selected workflow of the fleet declares, in lower case.
     pub declared_inputs: &'a BTreeSet<String>,
+    /// Workflows that may be called.
+    pub library: &'a dyn Library,
 }
 
 /// The inputs that any selected workflow of these snapshots declares, in lower case.
@@ -124,10 +126,11 @@ fn plan_file(input: &Input<'_>, snapshot: &Snapshot, file: &WorkflowFile, out: &
     }
     let number = input.numbers.get(&file.path).copied().unwrap_or(1);
     let id = RunId(fresh());
-    let mut plan = gantry_workflow::plan::plan(
+    let mut plan = gantry_workflow::plan::plan_with(
         &workflow,
         &event(input, snapshot, &inputs_for(input, &workflow)),
         &settings(input, &file.path, id, number),
+        input.library,
     );
     if let Some(reason) = &plan.not_triggered {
         out.passed_over.push((file.path.clone(), reason.clone()));
@@ -170,16 +173,9 @@ fn broken_file(
     run.plan = Some(Plan {
         workflow: name.to_owned(),
         run_name: name.to_owned(),
-        not_triggered: None,
-        github: Value::Null,
-        inputs: Value::Null,
-        vars: Value::Null,
-        env: IndexMap::new(),
-        defaults: gantry_workflow::model::RunDefaults::default(),
-        jobs: IndexMap::new(),
         diagnostics: found,
         file: file.path.clone(),
-        labels: Vec::new(),
+        ..Plan::default()
     });
     run
 }

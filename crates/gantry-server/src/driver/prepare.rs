@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use crate::HubError;
 use crate::driver::Poke;
 use crate::driver::plan::{self, Input, NewRun, RepoPlan};
+use crate::driver::shelf::Shelf;
 use crate::events::RunEvent;
 use crate::fleet::{Fleet, FleetRepo};
 use crate::ids::now;
@@ -38,6 +39,7 @@ pub(crate) async fn prepare(
     let snapshots = snapshots(shared, &selected, &graph).await;
     let labels = runner_labels(shared).await?;
     let declared_inputs = plan::declared_inputs(fleet, snapshots.iter().flatten());
+    let library = shelf(fleet, &selected, &snapshots);
     let mut plans = Vec::new();
     for (repo, snapshot) in selected.iter().zip(&snapshots) {
         let numbers = numbers(shared, repo, snapshot).await?;
@@ -50,6 +52,7 @@ pub(crate) async fn prepare(
             numbers: &numbers,
             at: now(),
             declared_inputs: &declared_inputs,
+            library: &library,
         };
         plans.push(match snapshot {
             Ok(snapshot) => plan::plan_repo(&input, snapshot),
@@ -79,6 +82,20 @@ enum Unread {
     Graph(GraphError),
     /// Its source.
     Source(SourceError),
+}
+
+/// The workflow files of every repository that was read, for those that call them.
+fn shelf(fleet: &Fleet, selected: &[&FleetRepo], snapshots: &[Result<Snapshot, Unread>]) -> Shelf {
+    let mut shelf = Shelf::default();
+    for repo in &fleet.repos {
+        shelf.add_known(repo.full_name());
+    }
+    for (repo, snapshot) in selected.iter().zip(snapshots) {
+        if let Ok(snapshot) = snapshot {
+            shelf.add(repo.full_name(), snapshot);
+        }
+    }
+    shelf
 }
 
 fn only(run: NewRun) -> RepoPlan {

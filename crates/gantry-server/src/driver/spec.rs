@@ -1,10 +1,13 @@
 //! From a placed leg to what its runner is told: the job specification.
 
 use gantry_api::artifact::ArtifactInfo;
-use gantry_api::lease::{JobSpec, SandboxPolicy};
+use gantry_api::lease::{JobSpec, SandboxPolicy, Secret};
 use gantry_store::files::ArtifactRecord;
 use gantry_store::jobs::JobRecord;
 use gantry_workflow::expr::Value;
+use gantry_workflow::model::{Env, Job, RunDefaults};
+use gantry_workflow::plan::{CallSite, CalledEntry, call_secrets};
+use indexmap::IndexMap;
 
 use crate::HubError;
 use crate::driver::dispatch::leg;
@@ -28,32 +31,84 @@ pub(crate) async fn job_spec(
     let asked_ms = leg.as_ref().and_then(|l| l.timeout_ms);
     let file = run.workflow_path.rsplit('/').next().unwrap_or_default();
     let most_ms = run.settings.job_timeout_ms(file, &job.job);
-    let (matrix, strategy) = leg.map_or((Value::Null, Value::Null), |l| (l.matrix, l.strategy));
+    let (matrix, strategy, call) =
+        leg.map_or((Value::Null, Value::Null, None), |l| (l.matrix, l.strategy, l.call));
+    let own = match call {
+        None => own_job(run, job),
+        Some(site) => called_job(run, &site)?,
+    };
     let submission = shared.submission(run.submission);
     let repositories = submission.as_ref().map(|s| s.sources.clone()).unwrap_or_default();
     Ok(JobSpec {
         key: job.key.clone(),
         name: job.name.clone(),
-        job_id: job.job.clone(),
+        job_id: own.id,
         repository: run.repository.clone(),
-        workflow_path: run.workflow_path.clone(),
-        definition: plan.jobs.get(&job.job).map(|j| j.job.clone()).unwrap_or_default(),
-        workflow_env: plan.env.clone(),
-        workflow_defaults: plan.defaults.clone(),
+        workflow_path: own.file,
+        definition: own.definition,
+        workflow_env: own.env,
+        workflow_defaults: own.defaults,
         github: plan.github.clone(),
-        inputs: plan.inputs.clone(),
+        inputs: own.inputs,
         vars: plan.vars.clone(),
         needs: serde_json::from_str(&job.needs)
             .map_err(|source| HubError::Document { what: "`needs` context", source })?,
         matrix,
         strategy,
         hub_env: run.settings.env.clone(),
-        secrets: run.settings.secrets.clone(),
+        secrets: own.secrets,
         timeout_ms: asked_ms.map_or(most_ms, |asked| asked.min(most_ms)),
         source: run.source.clone(),
         repositories,
         upstream_artifacts: upstream_artifacts(shared, run).await?,
         sandbox: sandbox(run, &labels),
+    })
+}
+
+/// What of a job is its workflow file's.
+struct Own {
+    id: String,
+    file: String,
+    definition: Job,
+    env: Env,
+    defaults: RunDefaults,
+    inputs: Value,
+    secrets: IndexMap<String, Secret>,
+}
+
+fn own_job(run: &LiveRun, job: &JobRecord) -> Own {
+    let plan = &run.plan;
+    Own {
+        id: job.job.clone(),
+        file: run.workflow_path.clone(),
+        definition: plan.jobs.get(&job.job).map(|j| j.job.clone()).unwrap_or_default(),
+        env: plan.env.clone(),
+        defaults: plan.defaults.clone(),
+        inputs: plan.inputs.clone(),
+        secrets: run.settings.secrets.clone(),
+    }
+}
+
+/// A job of a called workflow has that file's `env` and `defaults`, its own inputs, and the secrets that
+/// it was handed.
+fn called_job(run: &LiveRun, site: &CallSite) -> Result<Own, HubError> {
+    let plan = &run.plan;
+    let Some(CalledEntry::Known(called)) = plan.calls.get(&site.workflow) else {
+        return Err(HubError::Submission(format!("`{}` is not in the plan", site.workflow)));
+    };
+    let given = run.settings.secrets.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect();
+    let (secrets, without_value) = call_secrets(plan, site, given);
+    for (name, error) in without_value {
+        tracing::warn!(run = %run.id, workflow = %site.workflow, name, %error, "a secret has no value");
+    }
+    Ok(Own {
+        id: site.job.clone(),
+        file: called.file.clone(),
+        definition: called.workflow.jobs.get(&site.job).cloned().unwrap_or_default(),
+        env: called.workflow.env.clone(),
+        defaults: called.workflow.defaults.clone(),
+        inputs: site.inputs.clone(),
+        secrets: secrets.into_iter().map(|(k, v)| (k, Secret(v))).collect(),
     })
 }
 

@@ -122,3 +122,30 @@ fn value(
         _ => Ok(Value::String(text)),
     }
 }
+
+/// The `inputs` context of a called workflow from what its caller gives.
+///
+/// # Errors
+/// What is wrong with the first bad value, and what to do.
+pub(super) fn of_call(
+    defined: &IndexMap<String, Input>,
+    given: &IndexMap<String, Value>,
+    scope: &PlanScope<'_>,
+) -> Result<Value, (String, String)> {
+    let mut values = IndexMap::new();
+    for (name, input) in defined {
+        let own = given.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        let text = match own {
+            None => None,
+            Some(v) => Some(super::scope::scalar_text(v).ok_or_else(|| {
+                let kind = input.kind.as_deref().unwrap_or("string");
+                (
+                    format!("the input `{name}` is a {kind}, and the value is a list or a mapping"),
+                    "hand it over as text with `toJSON`".to_owned(),
+                )
+            })?),
+        };
+        values.insert(name.clone(), value(name, input, text.as_ref(), scope)?);
+    }
+    Ok(Value::Object(values))
+}

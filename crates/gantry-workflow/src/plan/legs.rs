@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use super::matrix::{Combination, expand, segments};
 use super::scope::{PlanScope, scalar_text};
 use super::support::label_problem;
-use super::{Leg, Plan};
+use super::{CALL_SEPARATOR, Leg, Plan};
 use crate::expr::{ExprError, Value};
 use crate::model::{Job, Matrix, Template, Tree};
 use crate::read::expressions::{has_expression, mentions};
@@ -154,8 +154,27 @@ fn one_leg(
     if job.uses.is_none() {
         unsupported.extend(label_problem(plan, id, job, &runs_on));
     }
-    let key = format!("{id}{shown}");
-    Ok(Leg { key, name, matrix, strategy, runs_on, timeout_ms, continue_on_error, unsupported })
+    let calls = job.uses.as_ref().and_then(|t| plan.origin.target(&t.text)).map(|t| t.key());
+    let (key, name, call) = match &plan.called {
+        None => (format!("{id}{shown}"), name, None),
+        Some(c) => (
+            format!("{}{CALL_SEPARATOR}{id}{shown}", c.key),
+            format!("{}{CALL_SEPARATOR}{name}", c.name),
+            Some(c.site(id, &plan.inputs)),
+        ),
+    };
+    Ok(Leg {
+        key,
+        name,
+        matrix,
+        strategy,
+        runs_on,
+        timeout_ms,
+        continue_on_error,
+        calls,
+        call,
+        unsupported,
+    })
 }
 
 fn suffix(combination: &IndexMap<String, Value>) -> String {

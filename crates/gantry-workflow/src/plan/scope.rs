@@ -18,6 +18,10 @@ pub(crate) struct PlanScope<'a> {
     pub strategy: Option<&'a Value>,
     /// `matrix`.
     pub matrix: Option<&'a Value>,
+    /// `jobs`, for the outputs of a called workflow.
+    pub jobs: Option<&'a Value>,
+    /// `secrets`, for those handed to a called workflow.
+    pub secrets: Option<&'a Value>,
     /// What the status functions say.
     pub status: Status,
 }
@@ -31,6 +35,8 @@ impl Scope for PlanScope<'_> {
             "needs" => self.needs,
             "strategy" => self.strategy,
             "matrix" => self.matrix,
+            "jobs" => self.jobs,
+            "secrets" => self.secrets,
             _ => None,
         }
         .cloned()

@@ -2,13 +2,14 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Legs, Plan, PlannedJob, Support};
+use super::{Legs, Plan, PlannedJob, Support, sub_plan};
+use crate::expr::Value;
 use crate::model::{Step, StepAction};
+use crate::read::expressions::mentions;
 
 /// The plan: whether it is triggered, its jobs with needs, legs, steps, and whether they can run.
 pub fn summary(plan: &Plan) -> Json {
-    let jobs: serde_json::Map<String, Json> =
-        plan.jobs.iter().map(|(id, job)| (id.clone(), job_summary(job))).collect();
+    let jobs = jobs(plan, plan);
     json!({
         "workflow": plan.workflow,
         "run_name": plan.run_name,
@@ -21,7 +22,32 @@ pub fn summary(plan: &Plan) -> Json {
     })
 }
 
-fn job_summary(planned: &PlannedJob) -> Json {
+fn jobs(root: &Plan, plan: &Plan) -> Json {
+    plan.jobs
+        .iter()
+        .map(|(id, job)| (id.clone(), job_summary(root, plan, job)))
+        .collect::<serde_json::Map<String, Json>>()
+        .into()
+}
+
+/// The jobs of a called workflow by the key of the calling leg, as far as they are known before any job
+/// has run.
+fn called(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
+    let waits = planned.job.with.values().any(|t| mentions(&t.text, "needs"));
+    let Legs::Known(legs) = &planned.legs else { return Json::Null };
+    if waits || planned.job.uses.is_none() {
+        return Json::Null;
+    }
+    legs.iter()
+        .filter_map(|leg| {
+            let sub = sub_plan(root, plan, &planned.job, leg, &Value::Null).ok()?;
+            Some((leg.key.clone(), jobs(root, &sub)))
+        })
+        .collect::<serde_json::Map<String, Json>>()
+        .into()
+}
+
+fn job_summary(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
     let legs = match &planned.legs {
         Legs::Deferred => json!("deferred"),
         Legs::Known(legs) => legs
@@ -50,6 +76,7 @@ fn job_summary(planned: &PlannedJob) -> Json {
         "needs": planned.needs,
         "if": planned.job.condition.as_ref().map(|t| &t.text),
         "uses": planned.job.uses.as_ref().map(|t| &t.text),
+        "called": called(root, plan, planned),
         "runs_on": runs_on,
         "legs": legs,
         "steps": planned.job.steps.iter().map(step_summary).collect::<Vec<_>>(),

@@ -1,11 +1,14 @@
 //! What of a workflow this hub cannot run, with cause and place.
 
+use std::collections::HashSet;
+
 use gantry_core::Diagnostic;
+use indexmap::IndexMap;
 
 use super::glob::matches;
-use super::{Leg, Legs, Plan, Support};
+use super::{CalledEntry, Leg, Legs, Plan, Support};
 use crate::actions;
-use crate::model::{Job, Step, StepAction};
+use crate::model::{Job, Step, StepAction, Template, Workflow};
 
 /// Whether a job can run here. One that has a leg which can is runnable; its other legs carry their
 /// causes themselves.
@@ -27,13 +30,42 @@ pub(super) fn of_job(job: &Job, legs: &Legs, broken: Vec<Diagnostic>) -> Support
 
 /// Actions that certainly are reached and cannot be used here. Steps with a condition of their own are
 /// judged when they run.
-pub(super) fn of_actions(plan: &Plan, job: &Job, repositories: &[String]) -> Vec<Diagnostic> {
+pub(super) fn of_actions(plan: &Plan, job: &Job) -> Vec<Diagnostic> {
     let reached = job.steps.iter().filter(|s| always_reached(s));
-    reached.filter_map(|step| of_step(&plan.file, step, repositories)).collect()
+    reached.filter_map(|step| of_step(&plan.file, step, &plan.repositories)).collect()
 }
 
-/// Why the remote action of a step is not run here; `None` for those that are, and for other steps.
-pub(crate) fn of_step(file: &str, step: &Step, repositories: &[String]) -> Option<Diagnostic> {
+/// Those of the known repositories whose actions a workflow, or one that it calls, uses.
+pub(super) fn used(
+    workflow: &Workflow,
+    calls: &IndexMap<String, CalledEntry>,
+    known: &[String],
+) -> Vec<String> {
+    let called = calls.values().filter_map(|entry| match entry {
+        CalledEntry::Known(called) => Some(&called.workflow),
+        CalledEntry::Unknown { .. } => None,
+    });
+    let jobs = std::iter::once(workflow).chain(called).flat_map(|w| w.jobs.values());
+    let named: HashSet<String> = jobs
+        .flat_map(|job| &job.steps)
+        .filter_map(|step| Some(remote(step)?.repository.to_lowercase()))
+        .collect();
+    known.iter().filter(|r| named.contains(&r.to_lowercase())).cloned().collect()
+}
+
+/// A remote action as a step names it.
+struct Remote<'a> {
+    /// The whole text.
+    uses: &'a Template,
+    /// `owner/name[/path]`.
+    name: &'a str,
+    /// `owner/name`.
+    repository: String,
+    /// What follows `@`.
+    reference: &'a str,
+}
+
+fn remote(step: &Step) -> Option<Remote<'_>> {
     let StepAction::Uses { uses, .. } = &step.action else { return None };
     let text = uses.text.as_str();
     if text.contains("${{") || text.starts_with(['.', '$']) || text.contains("://") {
@@ -42,10 +74,16 @@ pub(crate) fn of_step(file: &str, step: &Step, repositories: &[String]) -> Optio
     let (name, reference) = text.rsplit_once('@')?;
     let mut parts = name.splitn(3, '/');
     let repository = [parts.next(), parts.next()].map(Option::unwrap_or_default).join("/");
+    Some(Remote { uses, name, repository, reference })
+}
+
+/// Why the remote action of a step is not run here; `None` for those that are, and for other steps.
+pub(crate) fn of_step(file: &str, step: &Step, repositories: &[String]) -> Option<Diagnostic> {
+    let Remote { uses, name, repository, reference } = remote(step)?;
     if repositories.iter().any(|r| r.eq_ignore_ascii_case(&repository)) {
         return None;
     }
-    let message = format!("the action `{text}` is not run here");
+    let message = format!("the action `{}` is not run here", uses.text);
     let d = Diagnostic::error("workflow/unsupported-action", file, message).at(uses.span);
     match actions::find(name, reference) {
         Some(known) => known

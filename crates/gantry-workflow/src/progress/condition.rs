@@ -8,30 +8,54 @@ use indexmap::IndexMap;
 use super::{LegView, RunView};
 use crate::expr::{self, ExprError, Status, Value};
 use crate::plan::scope::PlanScope;
-use crate::plan::{Plan, PlannedJob};
+use crate::plan::{Plan, PlannedJob, ancestors};
 
-/// A run with its legs found by job.
+/// The stored legs found by their job's path, and the calls that have begun.
+pub(super) struct Index<'a> {
+    by_job: HashMap<&'a str, Vec<(&'a String, &'a LegView)>>,
+    begun: HashSet<&'a str>,
+}
+
+impl<'a> Index<'a> {
+    /// Of the run as stored.
+    pub(super) fn new(view: &'a RunView) -> Self {
+        let mut by_job: HashMap<&str, Vec<_>> = HashMap::new();
+        let mut begun = HashSet::new();
+        for entry in &view.legs {
+            by_job.entry(entry.1.job.as_str()).or_default().push(entry);
+            begun.extend(ancestors(&entry.1.job));
+        }
+        Self { by_job, begun }
+    }
+}
+
+/// A workflow of a run: the run's own, or one that is called.
 pub(super) struct Run<'a> {
-    /// What was planned.
+    /// What was planned for this workflow.
     pub plan: &'a Plan,
+    /// The plan of the whole run.
+    pub root: &'a Plan,
     /// What is stored.
     pub view: &'a RunView,
-    by_job: HashMap<&'a str, Vec<(&'a String, &'a LegView)>>,
+    /// The same, found fast.
+    pub index: &'a Index<'a>,
+    /// Whether everything in it is to end: the run was cancelled, or the call.
+    pub cancelled: bool,
 }
 
 impl<'a> Run<'a> {
-    /// The run as stored.
-    pub(super) fn new(plan: &'a Plan, view: &'a RunView) -> Self {
-        let mut by_job: HashMap<&str, Vec<_>> = HashMap::new();
-        for entry in &view.legs {
-            by_job.entry(entry.1.job.as_str()).or_default().push(entry);
-        }
-        Self { plan, view, by_job }
-    }
-
     /// The stored legs of a job.
     pub(super) fn legs(&self, job: &str) -> &[(&'a String, &'a LegView)] {
-        self.by_job.get(job).map_or(&[], Vec::as_slice)
+        let found = match &self.plan.called {
+            None => self.index.by_job.get(job),
+            Some(_) => self.index.by_job.get(self.plan.path(job).as_str()),
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a leg that calls has begun: a leg of what it calls is stored.
+    pub(super) fn has_begun(&self, leg: &str) -> bool {
+        self.index.begun.contains(leg)
     }
 
     /// Whether every leg of the job has ended, and there is one.
@@ -66,7 +90,16 @@ pub(super) fn result(run: &Run<'_>, job: &str) -> Outcome {
 
 /// The `needs` context of a job: result and outputs of every direct need.
 pub(super) fn needs_context(run: &Run<'_>, planned: &PlannedJob) -> Value {
-    Value::object(planned.needs.iter().map(|need| {
+    results(run, planned.needs.iter())
+}
+
+/// The `jobs` context for the outputs of a called workflow.
+pub(super) fn jobs_context(run: &Run<'_>) -> Value {
+    results(run, run.plan.jobs.keys())
+}
+
+fn results<'j>(run: &Run<'_>, jobs: impl Iterator<Item = &'j String>) -> Value {
+    Value::object(jobs.map(|need| {
         let mut outputs: IndexMap<String, Value> = IndexMap::new();
         for (_, leg) in run.legs(need) {
             for (name, text) in &leg.outputs {
@@ -85,7 +118,7 @@ pub(super) fn needs_context(run: &Run<'_>, planned: &PlannedJob) -> Value {
 
 /// What the status functions say for a job: they look at everything that it needs, near and far.
 pub(super) fn status(run: &Run<'_>, planned: &PlannedJob) -> Status {
-    if run.view.cancel_requested {
+    if run.cancelled {
         return Status::Cancelled;
     }
     let mut open: Vec<&str> = planned.needs.iter().map(String::as_str).collect();

@@ -36,7 +36,7 @@ pub(super) fn verdict(run: &Run<'_>) -> Option<Verdict> {
         })
         .collect();
     let cancelled = ended.iter().find(|(_, _, v)| v.outcome == Outcome::Cancelled);
-    if run.view.cancel_requested && cancelled.is_some() {
+    if run.cancelled && cancelled.is_some() {
         return Some(Verdict::cancelled(Fault::User, "the run was cancelled"));
     }
     if let Some((key, _, first)) = failed.first() {

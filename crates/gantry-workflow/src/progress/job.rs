@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use gantry_core::{Diagnostic, Fault, JobState, Outcome, Verdict};
+use indexmap::IndexMap;
 
 use super::condition::{Run, holds, needs_context, result, status};
 use super::{Decision, LegView};
@@ -19,7 +20,7 @@ pub(super) fn decide(run: &Run<'_>, id: &str, planned: &PlannedJob, out: &mut Ve
         && let Legs::Known(legs) = &planned.legs
         && !legs.is_empty()
     {
-        out.push(Decision::Expand { job: id.to_owned(), legs: legs.clone() });
+        out.push(Decision::Expand { job: run.plan.path(id), legs: legs.clone() });
         return;
     }
     if !planned.needs.iter().all(|need| run.is_final(need)) {
@@ -27,14 +28,19 @@ pub(super) fn decide(run: &Run<'_>, id: &str, planned: &PlannedJob, out: &mut Ve
     }
     let needs = needs_context(run, planned);
     let case = Case { run, id, planned, needs };
-    if expanded { case.legs(out) } else { case.whole(out) }
+    match (expanded, planned.job.uses.is_some()) {
+        (false, _) => case.whole(out),
+        (true, false) => case.legs(out),
+        (true, true) => case.calls(out),
+    }
 }
 
-struct Case<'a> {
-    run: &'a Run<'a>,
+/// One job whose needs have ended.
+pub(super) struct Case<'a> {
+    pub(super) run: &'a Run<'a>,
     id: &'a str,
-    planned: &'a PlannedJob,
-    needs: Value,
+    pub(super) planned: &'a PlannedJob,
+    pub(super) needs: Value,
 }
 
 impl Case<'_> {
@@ -46,7 +52,7 @@ impl Case<'_> {
             };
             match expand_job(self.run.plan, self.id, &self.planned.job, Some(&self.needs)) {
                 Ok(legs) => {
-                    out.push(Decision::Expand { job: self.id.to_owned(), legs });
+                    out.push(Decision::Expand { job: self.path(), legs });
                     None
                 }
                 Err(d) => {
@@ -56,14 +62,14 @@ impl Case<'_> {
             }
         });
         if let Some(verdict) = verdict {
-            self.end(self.id, verdict, out);
+            self.end(&self.path(), verdict, out);
         }
     }
 
     /// A job with legs, not all of them ended.
     fn legs(&self, out: &mut Vec<Decision>) {
         if let Some(verdict) = self.refusal() {
-            if self.run.view.cancel_requested {
+            if self.run.cancelled {
                 self.cancel_all("the run is cancelled", out);
                 return;
             }
@@ -82,12 +88,12 @@ impl Case<'_> {
         self.queue(&definitions, out);
     }
 
-    fn stored(&self) -> &[(&String, &LegView)] {
+    pub(super) fn stored(&self) -> &[(&String, &LegView)] {
         self.run.legs(self.id)
     }
 
     /// Why the job does not run at all; `None` when it does.
-    fn refusal(&self) -> Option<Verdict> {
+    pub(super) fn refusal(&self) -> Option<Verdict> {
         let status = status(self.run, self.planned);
         match holds(self.run.plan, self.planned, &self.needs, status) {
             Err(e) => Some(Verdict::failure(Fault::User, format!("`if` has no value: {e}"))),
@@ -124,7 +130,7 @@ impl Case<'_> {
     }
 
     /// The legs as planned; those of a deferred job are computed again from the same needs.
-    fn definitions(&self) -> Cow<'_, [Leg]> {
+    pub(super) fn definitions(&self) -> Cow<'_, [Leg]> {
         match &self.planned.legs {
             Legs::Known(legs) => Cow::Borrowed(legs),
             Legs::Deferred => Cow::Owned(
@@ -135,7 +141,7 @@ impl Case<'_> {
     }
 
     /// The leg whose failure ends its siblings. A leg that cannot run here does not.
-    fn failed_fast(&self, definitions: &[Leg]) -> Option<&str> {
+    pub(super) fn failed_fast(&self, definitions: &[Leg]) -> Option<&str> {
         let fail_fast = definitions
             .first()
             .and_then(|l| l.strategy.get("fail-fast"))
@@ -168,15 +174,8 @@ impl Case<'_> {
 
     fn queue(&self, definitions: &[Leg], out: &mut Vec<Decision>) {
         let active = |l: &LegView| matches!(l.state, JobState::Queued | JobState::Running);
-        let limit = definitions.first().and_then(|l| l.strategy.get("max-parallel")).map_or(
-            usize::MAX,
-            |v| match v {
-                Value::Number(n) if *n >= 1.0 => *n as usize,
-                _ => usize::MAX,
-            },
-        );
-        let mut room =
-            limit.saturating_sub(self.stored().iter().filter(|(_, l)| active(l)).count());
+        let active = self.stored().iter().filter(|(_, l)| active(l)).count();
+        let mut room = most_at_once(definitions).saturating_sub(active);
         for (key, leg) in self.stored() {
             if leg.state != JobState::Waiting {
                 continue;
@@ -192,8 +191,31 @@ impl Case<'_> {
         }
     }
 
-    fn end(&self, leg: &str, verdict: Verdict, out: &mut Vec<Decision>) {
-        out.push(Decision::End { job: self.id.to_owned(), leg: leg.to_owned(), verdict });
+    pub(super) fn end(&self, leg: &str, verdict: Verdict, out: &mut Vec<Decision>) {
+        self.end_with(leg, verdict, IndexMap::new(), out);
+    }
+
+    /// Ends a leg with outputs.
+    pub(super) fn end_with(
+        &self,
+        leg: &str,
+        verdict: Verdict,
+        outputs: IndexMap<String, String>,
+        out: &mut Vec<Decision>,
+    ) {
+        out.push(Decision::End { job: self.path(), leg: leg.to_owned(), verdict, outputs });
+    }
+
+    fn path(&self) -> String {
+        self.run.plan.path(self.id)
+    }
+}
+
+/// `max-parallel` of a job's legs.
+pub(super) fn most_at_once(definitions: &[Leg]) -> usize {
+    match definitions.first().and_then(|l| l.strategy.get("max-parallel")) {
+        Some(Value::Number(n)) if *n >= 1.0 => *n as usize,
+        _ => usize::MAX,
     }
 }
 
@@ -205,7 +227,7 @@ fn refused(cause: &Diagnostic) -> Verdict {
 }
 
 /// A finding as a reason of one line: what, where and the remedy.
-fn why(found: &gantry_core::Diagnostic) -> String {
+pub(super) fn why(found: &gantry_core::Diagnostic) -> String {
     let place = found.span.map_or_else(String::new, |s| format!(" ({}:{})", found.file, s.line));
     let fix = found.fix.as_deref().map_or_else(String::new, |fix| format!("; {fix}"));
     format!("{}{place}{fix}", found.message)

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 
 use super::references::Known;
 use super::{Reader, avail};
-use crate::model::{Job, RunsOn, Template};
+use crate::model::{CallSecrets, Job, RunsOn, Template};
 use crate::syntax::{Kind, Node};
 
 const JOB: &[&str] = &[
@@ -162,7 +162,7 @@ impl Reader<'_> {
             "steps" => job.steps = self.steps(value, super::steps::WORKFLOW),
             "uses" => job.uses = self.call_target(value),
             "with" => job.with = self.env(value, name, avail::LEG, avail::NONE),
-            _ => self.call_secrets_given(value),
+            _ => job.call_secrets = self.call_secrets_given(value),
         }
     }
 
@@ -278,21 +278,15 @@ impl Reader<'_> {
                 format!("`{t}` does not name a reusable workflow"),
                 "write `./.github/workflows/<file>.yml` or `<owner>/<repository>/.github/workflows/<file>.yml@<ref>`",
             );
-        } else {
-            self.beyond(
-                "workflow/unsupported-reusable-workflow",
-                node.span,
-                format!("the reusable workflow `{t}` is not run here"),
-                "write its jobs into this file",
-            );
         }
         Some(uses)
     }
 
-    fn call_secrets_given(&mut self, node: &Node) {
+    fn call_secrets_given(&mut self, node: &Node) -> CallSecrets {
         if let Kind::Map(_) = node.kind {
-            self.env(node, "secrets", avail::LEG_SECRETS, avail::NONE);
-        } else if node.scalar_text().as_deref() != Some("inherit") {
+            return CallSecrets::Map(self.env(node, "secrets", avail::LEG_SECRETS, avail::NONE));
+        }
+        if node.scalar_text().as_deref() != Some("inherit") {
             self.error(
                 "workflow/wrong-type",
                 node.span,
@@ -300,5 +294,6 @@ impl Reader<'_> {
                 "write `inherit` or list the secrets",
             );
         }
+        CallSecrets::Inherit
     }
 }

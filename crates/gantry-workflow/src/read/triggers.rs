@@ -186,29 +186,31 @@ impl Reader<'_> {
         {
             match name.as_str() {
                 "inputs" => t.inputs = self.inputs(value, true),
-                "secrets" => self.call_secrets(value),
-                _ => {
-                    self.call_outputs(value);
-                }
+                "secrets" => t.secrets = self.call_secrets(value),
+                _ => t.outputs = self.call_outputs(value),
             }
         }
         t
     }
 
-    fn call_secrets(&mut self, node: &Node) {
+    fn call_secrets(&mut self, node: &Node) -> IndexMap<String, bool> {
+        let mut out = IndexMap::new();
         for (name, _, value) in self.entries(node, "`secrets`") {
+            out.insert(name.clone(), false);
             if value.kind == Kind::Null {
                 continue;
             }
             let what = format!("secret `{name}`");
             for (key, _, value) in self.fields(value, &what, &["description", "required"]) {
                 if key == "required" {
-                    self.plain_boolean(value, "required");
+                    let required = self.plain_boolean(value, "required").unwrap_or(false);
+                    out.insert(name.clone(), required);
                 } else {
                     self.plain(value, "description");
                 }
             }
         }
+        out
     }
 
     fn call_outputs(&mut self, node: &Node) -> Env {

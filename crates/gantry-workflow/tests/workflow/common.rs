@@ -2,7 +2,7 @@
 
 use gantry_core::{JobState, Outcome, Verdict};
 use gantry_workflow::model::{Workflow, read_workflow};
-use gantry_workflow::plan::{Event, Plan, Settings, plan};
+use gantry_workflow::plan::{CallTarget, Event, Found, Library, Plan, Settings, plan, plan_with};
 use gantry_workflow::progress::{Decision, LegView, RunView, next};
 
 /// Reads a workflow that must be without errors.
@@ -109,7 +109,7 @@ impl Run {
                 self.log.push(format!("queue {leg}"));
                 self.to(&leg, JobState::Queued);
             }
-            Decision::End { job, leg, verdict } => {
+            Decision::End { job, leg, verdict, outputs } => {
                 self.log.push(format!("end {leg} {}", verdict.outcome));
                 assert!(verdict.is_consistent());
                 self.view.legs.entry(leg.clone()).or_insert(LegView {
@@ -121,6 +121,7 @@ impl Run {
                 });
                 self.to(&leg, JobState::Finished);
                 self.view.legs[&leg].verdict = Some(verdict);
+                self.view.legs[&leg].outputs = outputs;
             }
             Decision::Cancel { leg, .. } => {
                 self.log.push(format!("cancel {leg}"));
@@ -167,4 +168,31 @@ impl Run {
     pub fn in_state(&self, state: JobState) -> Vec<String> {
         self.view.legs.iter().filter(|(_, l)| l.state == state).map(|(k, _)| k.clone()).collect()
     }
+}
+
+/// Workflow files by `owner/name/path`.
+pub struct Shelf(pub Vec<(&'static str, &'static str)>);
+
+impl Library for Shelf {
+    fn find(&self, target: &CallTarget) -> Found {
+        let wanted = format!("{}/{}", target.repository, target.path);
+        let has = |(path, _): &&(&str, &str)| path.starts_with(&format!("{}/", target.repository));
+        match self.0.iter().find(|(path, _)| *path == wanted) {
+            Some((_, text)) => Found::Text { text: (*text).to_owned(), note: None },
+            None if self.0.iter().any(|f| has(&f)) => {
+                let known = self
+                    .0
+                    .iter()
+                    .filter(has)
+                    .map(|(path, _)| path[target.repository.len() + 1..].to_owned());
+                Found::Missing { known: known.collect() }
+            }
+            None => Found::Unknown { cause: "it is elsewhere".into(), fix: "register it".into() },
+        }
+    }
+}
+
+/// The plan of a workflow for a push to `main`, with others that it may call.
+pub fn planned_with(text: &str, files: &[(&'static str, &'static str)]) -> Plan {
+    plan_with(&workflow(text), &push(), &settings(), &Shelf(files.to_vec()))
 }

@@ -1,5 +1,6 @@
 //! The workflow language from the outside: reading, planning, moving a run on.
 
+mod calls;
 mod common;
 mod corpus;
 mod diagnostics;

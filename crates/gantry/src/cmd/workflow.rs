@@ -2,12 +2,14 @@
 
 mod graph;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
 use gantry_core::{Diagnostic, Severity};
 use gantry_workflow::model::{Workflow, read_action, read_workflow};
-use gantry_workflow::plan::{Legs, Plan, PlannedJob, Settings, Support, plan};
+use gantry_workflow::plan::{
+    CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with,
+};
 
 use crate::cli::WorkflowCommand;
 use crate::exit::{Done, Exit, Failure};
@@ -203,7 +205,37 @@ fn plan_file(
         run_attempt: 1,
         ..Settings::default()
     };
-    Ok(plan(&workflow, &event, &settings))
+    let library = Folder { repository: settings.repository.clone(), folder: repo };
+    Ok(plan_with(&workflow, &event, &settings, &library))
+}
+
+/// The workflow files of one repository's folder.
+struct Folder {
+    repository: String,
+    folder: PathBuf,
+}
+
+impl Library for Folder {
+    fn find(&self, target: &CallTarget) -> Found {
+        if target.repository != self.repository {
+            return Found::Unknown {
+                cause: format!("`{}` is another repository", target.repository),
+                fix: "run it with a hub file that has both repositories".to_owned(),
+            };
+        }
+        let inside =
+            Path::new(&target.path).components().all(|c| matches!(c, Component::Normal(_)));
+        let text = read_limited(&self.folder.join(&target.path), MAX_WORKFLOW_FILE_BYTES * 4);
+        match text {
+            Ok(text) if inside => Found::Text { text, note: None },
+            _ => {
+                let known = yaml_in(&self.folder.join(".github/workflows")).unwrap_or_default();
+                let shown =
+                    |p: &PathBuf| p.strip_prefix(&self.folder).unwrap_or(p).display().to_string();
+                Found::Missing { known: known.iter().map(shown).collect() }
+            }
+        }
+    }
 }
 
 /// Without a hub every common label counts as served, and so does every plain one of the file that

@@ -6,7 +6,7 @@ use gantry_core::{EventId, Timestamp};
 use gantry_observe::log::LogLine;
 use gantry_server::Reader;
 use gantry_server::query::{AttemptView, JobView, RunView};
-use gantry_workflow::plan::Leg;
+use gantry_workflow::plan::{CALL_SEPARATOR, Leg};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use super::follow::short;
@@ -184,7 +184,7 @@ pub fn run(view: &RunView) -> RunSummary {
         started_at: started.rfc3339(),
         ended_at: ended.rfc3339(),
         duration_ms: ended.ms_since(started),
-        jobs: view.jobs.iter().map(|j| job(view, j)).collect(),
+        jobs: view.jobs.iter().filter(|j| !is_call(view, j)).map(|j| job(view, j)).collect(),
         artifacts: view
             .artifacts
             .iter()
@@ -196,6 +196,12 @@ pub fn run(view: &RunView) -> RunSummary {
             })
             .collect(),
     }
+}
+
+/// Whether it only stands for the jobs of the workflow that it called, which are listed themselves.
+fn is_call(run: &RunView, job: &JobView) -> bool {
+    let below = format!("{}{CALL_SEPARATOR}", job.job.key);
+    job.attempts.is_empty() && run.jobs.iter().any(|j| j.job.key.starts_with(&below))
 }
 
 fn job(run: &RunView, view: &JobView) -> JobSummary {

@@ -164,7 +164,7 @@ impl Follower {
         }
         if state.is_final() && !was_final {
             self.drain(id).await?;
-            if let Some(job) = self.jobs.get(&id) {
+            if let Some(job) = self.jobs.get(&id).filter(|job| !self.is_call(job)) {
                 let ms = job.shown.then(|| job.started.elapsed().as_millis() as u64);
                 self.view.job_ended(id, &job.label, verdict, ms);
             }
@@ -172,6 +172,13 @@ impl Follower {
         let done = self.jobs.values().filter(|j| j.state.is_final()).count();
         self.view.counts(done as u64, self.jobs.len() as u64);
         Ok(())
+    }
+
+    /// Whether a job only stands for those of the workflow that it called.
+    fn is_call(&self, job: &Job) -> bool {
+        let below = format!("{}{}", job.label, gantry_workflow::plan::CALL_SEPARATOR);
+        let is_below = |j: &Job| j.run == job.run && j.label.starts_with(&below);
+        job.attempt.is_none() && self.jobs.values().any(is_below)
     }
 
     fn expected_of(&self, run: RunId, key: &str) -> Option<u64> {
