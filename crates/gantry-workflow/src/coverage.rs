@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::model::{Action, ActionRuns, Job, StepAction, Workflow, read_action, read_workflow};
 use crate::plan::support::{always_reached, of_step};
-use crate::plan::{Event, Legs, PlannedJob, Settings, Support, plan};
+use crate::plan::{
+    CallTarget, Event, Found, Legs, Library, PlannedJob, Settings, Support, plan_with,
+};
 pub use sum::{Cause, Coverage, Invalid, JobCounts, Place, sum};
 
 /// Where a job wants to run.
@@ -78,12 +80,37 @@ pub fn of_workflow(
     let Some(workflow) = workflow.filter(|_| errors.is_empty()) else {
         return FileCoverage::Invalid { file: file.to_owned(), errors };
     };
-    let made = plan(&workflow, &event_for(&workflow, event), &settings(file, event.is_none()));
+    let settings = settings(file, event.is_none());
+    let library = Near { repository: &settings.repository, beside };
+    let made = plan_with(&workflow, &event_for(&workflow, event), &settings, &library);
     if made.not_triggered.is_some() {
         return FileCoverage::Workflow { file: file.to_owned(), started: false, jobs: Vec::new() };
     }
     let jobs = made.jobs.iter().map(|(id, job)| of_job(file, id, job, beside)).collect();
     FileCoverage::Workflow { file: file.to_owned(), started: true, jobs }
+}
+
+/// The workflows of the repository at hand.
+struct Near<'a> {
+    repository: &'a str,
+    beside: Beside<'a>,
+}
+
+impl Library for Near<'_> {
+    fn find(&self, target: &CallTarget) -> Found {
+        let own = target.repository == self.repository && target.git_ref.is_none();
+        match (self.beside)(&target.path).filter(|_| own) {
+            Some(text) => Found::Text { text, note: None },
+            None if own => Found::Unknown {
+                cause: "the file is not beside this one".to_owned(),
+                fix: "look at it where its repository is".to_owned(),
+            },
+            None => Found::Unknown {
+                cause: format!("`{}` is another repository", target.repository),
+                fix: "register that repository with the hub".to_owned(),
+            },
+        }
+    }
 }
 
 /// Looks at one action's metadata file: it counts when it has errors only.

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("an_action_that_deploys_is_refused_with_its_cause", refused),
         trial("a_missing_program_is_named", missing_program),
         trial("actions_rs_cargo_runs_the_command_with_its_arguments", cargo),
+        trial("maturin_runs_in_the_image_of_the_job_or_says_so", maturin),
         trial("a_toolchain_of_another_channel_is_not_taken", channel),
         trial("a_tool_of_the_image_is_found_and_put_first", tool),
         trial("setup_python_keeps_its_cache", python_cache),
@@ -75,6 +76,21 @@ async fn cargo() {
     let done = Fixture::steps(&steps).run().await;
     done.assert_success();
     done.assert_has(&["<test><--features><a b><--><--skip><$HOME>"]);
+}
+
+async fn maturin() {
+    let steps = |with: &str| {
+        program("maturin", r#"printf "<%s>" "$@"; echo"#)
+            + &format!("- uses: PyO3/maturin-action@v1\n  with: {{ {with} }}")
+    };
+    let done = Fixture::steps(&steps("target: x64, args: --release --out 'a dist'")).run().await;
+    done.assert_success();
+    done.assert_has(&["<build><--release><--out><a dist>"]);
+    let done = Fixture::steps(&steps("command: sdist, manylinux: auto")).run().await;
+    done.assert_has(&["<sdist>"]);
+    let done = Fixture::steps(&steps("manylinux: 2_28")).run().await;
+    assert!(done.verdict().starts_with("failure/user"), "{}", done.verdict());
+    assert!(done.text().contains("name that image as container"), "{}", done.text());
 }
 
 async fn channel() {
