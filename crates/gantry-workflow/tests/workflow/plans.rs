@@ -112,7 +112,7 @@ fn called_workflows_and_background_steps_are_named_with_their_place() {
     .github/workflows/ci.yml:4:11: error[workflow/unsupported-reusable-workflow]: the reusable workflow `./.github/workflows/x.yml` is not run here
       cause: only this one file is looked at
       fix: plan it where its repository is
-    .github/workflows/ci.yml:8:9: warning[workflow/unsupported-key]: steps beside each other (`background`, `wait`, `wait-all`, `cancel`, `parallel`) are not run here
+    ci.yml:8:9: warning[workflow/unsupported-key]: steps beside each other (`background`, `wait`, `wait-all`, `cancel`, `parallel`) are not run here
       fix: run them one after the other, or as jobs of their own
     ");
 }
