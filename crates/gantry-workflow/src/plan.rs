@@ -4,6 +4,7 @@
 mod call;
 mod calls;
 mod context;
+mod effect;
 mod glob;
 mod inputs;
 mod legs;
@@ -242,6 +243,7 @@ pub fn plan_with(
         if settings.ignore_triggers { None } else { triggers::refusal(workflow, event) };
     let origin = calls::Origin { repository: settings.repository.clone(), git_ref: None };
     let calls = calls::load(workflow, &settings.workflow_path, &origin, library, &mut diagnostics);
+    diagnostics.extend(effect::without(workflow, &settings.workflow_path));
     let mut plan = Plan {
         workflow: name,
         run_name,

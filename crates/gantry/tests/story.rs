@@ -238,6 +238,70 @@ jobs:
     steps:
       - run: test '${{ inputs.who }}' = world
 ";
+const SHARED: &str = "on:
+  workflow_call:
+    inputs: {n: {type: number, required: true}, mode: {type: string, default: quick}}
+    secrets: {KEY: {required: true}}
+    outputs: {made: {value: '${{ jobs.pack.outputs.made }}'}}
+env: {OWN: callee}
+jobs:
+  pack:
+    runs-on: ubuntu-latest
+    outputs: {made: '${{ steps.x.outputs.made }}'}
+    env: {KEY: '${{ secrets.KEY }}'}
+    steps:
+      - id: x
+        run: |
+          test \"$OWN ${{ inputs.mode }}\" = 'callee quick' && test -z \"$CALLERS\" && test \"${#KEY}\" = 14
+          echo \"made=${{ inputs.n }}\" >> \"$GITHUB_OUTPUT\"
+";
+const CALLING: &str = "on: push
+env: {CALLERS: x}
+jobs:
+  first:
+    runs-on: ubuntu-latest
+    outputs: {n: '${{ steps.x.outputs.n }}'}
+    steps: [{id: x, run: 'echo n=7 >> \"$GITHUB_OUTPUT\"'}]
+  far:
+    needs: first
+    uses: acme/lib/.github/workflows/shared.yml@main
+    with: {n: '${{ fromJSON(needs.first.outputs.n) }}'}
+    secrets: {KEY: '${{ secrets.TOKEN }}'}
+  near:
+    uses: ./.github/workflows/near.yml
+    secrets: inherit
+  last:
+    needs: [far, near]
+    runs-on: ubuntu-latest
+    steps: [{run: 'test \"${{ needs.far.outputs.made }}\" = 7 && test -z \"${{ needs.near.outputs.made }}\"'}]
+";
+const NEAR: &str = "on: workflow_call
+jobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'test -n \"${{ secrets.TOKEN }}\"'}]}}
+";
+
+#[test]
+fn called_workflows_of_this_and_of_another_repository_run_with_inputs_secrets_and_outputs() {
+    let place = Place::fleet("fine");
+    place.write("lib/.github/workflows/shared.yml", SHARED);
+    place.write("app/.github/workflows/ci.yml", CALLING);
+    place.write("app/.github/workflows/near.yml", NEAR);
+    let (code, summary, progress) = place.run(&[]);
+    assert_eq!(code, 0, "{progress}");
+    let all = outcomes(&summary);
+    for wanted in ["first", "far / pack", "near / a", "last"] {
+        assert!(all.contains(&format!("acme/app {wanted} success")), "{wanted}: {all:?}");
+    }
+    assert!(!progress.contains("hunter2"), "{progress}");
+    // A called job that fails takes what needs its caller with it.
+    place.write("app/.github/workflows/near.yml", &NEAR.replace("test -n", "test -z"));
+    let (code, summary, progress) = place.run(&[]);
+    assert_eq!(code, 1, "{progress}");
+    let all = outcomes(&summary);
+    for wanted in ["near / a failure", "last skipped"] {
+        assert!(all.contains(&format!("acme/app {wanted}")), "{wanted}: {all:?}");
+    }
+}
+
 const SILENT: &str = "on: [push, workflow_dispatch]
 jobs: {a: {runs-on: ubuntu-latest, steps: [{run: 'true'}]}}
 ";
@@ -299,8 +363,9 @@ jobs: {a: {runs-on: ubuntu-latest, steps: [{name: Greet, run: 'echo hello'}, {ru
     place.write("gantry.yaml", "repos: {r: {source: .}}\n");
     let (_, quiet, _) = place.gantry(&["run", "--isolation", "process"]);
     let lines: Vec<&str> = quiet.lines().filter(|l| l.starts_with("r · a | ")).collect();
-    assert_eq!(lines[1..4], ["r · a | ▸ Greet", "r · a | hello", "r · a | ▸ Run true"], "{quiet}");
-    assert!(lines[0].contains("NOT isolated") || lines[0].contains("Set up job"), "{quiet}");
+    assert_eq!(lines[0], "r · a | ▸ Set up job", "{quiet}");
+    assert!(lines[1].contains("NOT isolated"), "{quiet}");
+    assert_eq!(lines[2..5], ["r · a | ▸ Greet", "r · a | hello", "r · a | ▸ Run true"], "{quiet}");
     assert!(!quiet.contains("SOME"), "{quiet}");
     let (_, verbose, _) = place.gantry(&["run", "--isolation", "process", "--verbose"]);
     for part in ["r · a | Run echo hello", "r · a | $ echo hello", "r · a | $   SOME: thing"] {

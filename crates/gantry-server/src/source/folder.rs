@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -62,7 +63,12 @@ fn plain(root: PathBuf) -> Result<Tree, SourceError> {
         .filter_entry(|e| e.file_name() != ".git")
         .build();
     for entry in walk {
-        let entry = entry.map_err(|e| SourceError::read(&root, std::io::Error::other(e)))?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A folder that is gone since it was listed: somebody may work in the tree.
+            Err(e) if e.io_error().is_some_and(|e| e.kind() == ErrorKind::NotFound) => continue,
+            Err(e) => return Err(SourceError::read(&root, std::io::Error::other(e))),
+        };
         if entry.file_type().is_some_and(|t| t.is_dir()) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Packing a tree and a `.git` into one tar (zstd), in sorted order and owned by nobody in particular.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::source::{SourceError, Tree};
@@ -32,30 +32,41 @@ pub(super) fn pack(
     Ok(target.to_owned())
 }
 
-/// Adds a file or link; sockets, pipes and devices are left out.
+/// Adds a file or link; sockets, pipes and devices are left out, and so is what is gone since it was listed: somebody
+/// may work in the tree.
 fn add<W: std::io::Write>(
     tar: &mut tar::Builder<W>,
     from: &Path,
     name: &Path,
 ) -> Result<(), SourceError> {
     let wrong = |e| SourceError::read(from, e);
-    let meta = from.symlink_metadata().map_err(wrong)?;
+    let Some(meta) = there(from.symlink_metadata()).map_err(wrong)? else { return Ok(()) };
     let mut header = tar::Header::new_gnu();
     header.set_metadata_in_mode(&meta, tar::HeaderMode::Complete);
     header.set_uid(0);
     header.set_gid(0);
     if meta.is_symlink() {
-        let to = std::fs::read_link(from).map_err(wrong)?;
+        let Some(to) = there(std::fs::read_link(from)).map_err(wrong)? else { return Ok(()) };
         header.set_size(0);
         tar.append_link(&mut header, name, to).map_err(wrong)
     } else if meta.is_file() {
-        let mut file = File::open(from).map_err(wrong)?;
-        // The length as it is now; a file that grows meanwhile is cut there.
+        let Some(file) = there(File::open(from)).map_err(wrong)? else { return Ok(()) };
+        // The length as it is now; a file that grows meanwhile is cut there, one that shrinks is filled up.
         let size = file.metadata().map_err(wrong)?.len();
         header.set_size(size);
-        tar.append_data(&mut header, name, std::io::Read::take(&mut file, size)).map_err(wrong)
+        let content = file.chain(std::io::repeat(0)).take(size);
+        tar.append_data(&mut header, name, content).map_err(wrong)
     } else {
         Ok(())
+    }
+}
+
+/// `None` for what is not there.
+fn there<T>(found: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
@@ -86,4 +97,26 @@ fn add_dirs<W: std::io::Write>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_since_it_was_listed_is_left_out() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("there"), "content").expect("a file");
+        let files = ["gone", "there"].map(PathBuf::from).to_vec();
+        let tree = Tree { root: dir.path().to_owned(), files, ..Tree::default() };
+        let packed = pack(&dir.path().join("tar"), &tree, None).expect("packed");
+        let stream = zstd::Decoder::new(File::open(packed).expect("a file")).expect("zstd");
+        let mut tar = tar::Archive::new(stream);
+        let names: Vec<PathBuf> = tar
+            .entries()
+            .expect("entries")
+            .map(|e| e.expect("an entry").path().expect("a path").into_owned())
+            .collect();
+        assert_eq!(names, [PathBuf::from("there")]);
+    }
 }

@@ -26,6 +26,15 @@ pub struct Follower {
     jobs: HashMap<JobId, Job>,
 }
 
+/// What to do with the lines of a step whose name is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unnamed {
+    /// Show them when it is.
+    Wait,
+    /// Show them as they are: nothing more will come.
+    Show,
+}
+
 struct Run {
     repository: String,
     workflow_path: String,
@@ -73,10 +82,10 @@ impl Follower {
                 self.job(run, job, &key, state, verdict.as_ref(), attempt).await?;
             }
             Ok(RunEvent::StepChanged { job, index, name, state, .. }) => {
-                self.drain(job).await?;
                 self.step(job, index, name, state);
+                self.drain(job, Unnamed::Wait).await?;
             }
-            Ok(RunEvent::LogGrew { job, .. }) => self.drain(job).await?,
+            Ok(RunEvent::LogGrew { job, .. }) => self.drain(job, Unnamed::Wait).await?,
             Err(RecvError::Lagged(_)) => {
                 self.resync().await?;
                 return self.is_ended().await;
@@ -163,7 +172,7 @@ impl Follower {
             self.view.job_started(id, &label, expected);
         }
         if state.is_final() && !was_final {
-            self.drain(id).await?;
+            self.drain(id, Unnamed::Show).await?;
             if let Some(job) = self.jobs.get(&id).filter(|job| !self.is_call(job)) {
                 let ms = job.shown.then(|| job.started.elapsed().as_millis() as u64);
                 self.view.job_ended(id, &job.label, verdict, ms);
@@ -195,27 +204,32 @@ impl Follower {
         job.steps.insert(index, name);
     }
 
-    /// Shows what a job's log has beyond what was shown.
-    async fn drain(&mut self, id: JobId) -> Result<(), Failure> {
+    /// Shows what a job's log has beyond what was shown. The log may be ahead of the step's name.
+    async fn drain(&mut self, id: JobId, unnamed: Unnamed) -> Result<(), Failure> {
         let Some(job) = self.jobs.get_mut(&id) else { return Ok(()) };
         let Some(attempt) = job.attempt else { return Ok(()) };
         loop {
             let piece = self.reader.log(attempt, job.offset, PIECE).await;
             let piece = piece.map_err(|e| hub_failure("read a log", &e))?;
+            job.offset += piece.len() as u64;
+            job.rest.extend_from_slice(&piece);
+            let mut shown = 0;
+            while let Some(length) = job.rest[shown..].iter().position(|b| *b == b'\n') {
+                let text = &job.rest[shown..shown + length];
+                if let Ok(line) = serde_json::from_slice::<LogLine>(text) {
+                    let step = line.step.and_then(|s| job.steps.get(&s)).map(String::as_str);
+                    if unnamed == Unnamed::Wait && line.step.is_some() && step.is_none() {
+                        break;
+                    }
+                    self.view.line(id, step, &line);
+                }
+                shown += length + 1;
+            }
+            job.rest.drain(..shown);
+            self.view.flush();
             if piece.is_empty() {
                 return Ok(());
             }
-            job.offset += piece.len() as u64;
-            job.rest.extend_from_slice(&piece);
-            let end = job.rest.iter().rposition(|b| *b == b'\n').map_or(0, |last| last + 1);
-            for line in job.rest[..end].split(|b| *b == b'\n') {
-                if let Ok(line) = serde_json::from_slice::<LogLine>(line) {
-                    let step = line.step.and_then(|s| job.steps.get(&s)).map(String::as_str);
-                    self.view.line(id, step, &line);
-                }
-            }
-            job.rest.drain(..end);
-            self.view.flush();
         }
     }
 
@@ -235,7 +249,7 @@ impl Follower {
                 let (job, attempt) = (&found.job, attempt.map(|a| a.attempt.id));
                 let verdict = job.verdict.as_ref();
                 self.job(record.id, job.id, &job.key, job.state, verdict, attempt).await?;
-                self.drain(job.id).await?;
+                self.drain(job.id, Unnamed::Wait).await?;
             }
             self.run_ended(record.id, record.verdict.as_ref());
         }
