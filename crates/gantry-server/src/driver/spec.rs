@@ -34,7 +34,7 @@ pub(crate) async fn job_spec(
     let (matrix, strategy, call) =
         leg.map_or((Value::Null, Value::Null, None), |l| (l.matrix, l.strategy, l.call));
     let own = match call {
-        None => own_job(run, job),
+        None => own_job(run, job)?,
         Some(site) => called_job(run, &site)?,
     };
     let submission = shared.submission(run.submission);
@@ -76,17 +76,23 @@ struct Own {
     secrets: IndexMap<String, Secret>,
 }
 
-fn own_job(run: &LiveRun, job: &JobRecord) -> Own {
+/// A job without its definition would have no steps and succeed: it must not start.
+fn not_planned(job: &str) -> HubError {
+    HubError::Submission(format!("the job `{job}` is not in the plan"))
+}
+
+fn own_job(run: &LiveRun, job: &JobRecord) -> Result<Own, HubError> {
     let plan = &run.plan;
-    Own {
+    let planned = plan.jobs.get(&job.job).ok_or_else(|| not_planned(&job.job))?;
+    Ok(Own {
         id: job.job.clone(),
         file: run.workflow_path.clone(),
-        definition: plan.jobs.get(&job.job).map(|j| j.job.clone()).unwrap_or_default(),
+        definition: planned.job.clone(),
         env: plan.env.clone(),
         defaults: plan.defaults.clone(),
         inputs: plan.inputs.clone(),
         secrets: run.settings.secrets.clone(),
-    }
+    })
 }
 
 /// A job of a called workflow has that file's `env` and `defaults`, its own inputs, and the secrets that
@@ -96,6 +102,7 @@ fn called_job(run: &LiveRun, site: &CallSite) -> Result<Own, HubError> {
     let Some(CalledEntry::Known(called)) = plan.calls.get(&site.workflow) else {
         return Err(HubError::Submission(format!("`{}` is not in the plan", site.workflow)));
     };
+    let definition = called.workflow.jobs.get(&site.job).ok_or_else(|| not_planned(&site.job))?;
     let given = run.settings.secrets.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect();
     let (secrets, without_value) = call_secrets(plan, site, given);
     for (name, error) in without_value {
@@ -104,7 +111,7 @@ fn called_job(run: &LiveRun, site: &CallSite) -> Result<Own, HubError> {
     Ok(Own {
         id: site.job.clone(),
         file: called.file.clone(),
-        definition: called.workflow.jobs.get(&site.job).cloned().unwrap_or_default(),
+        definition: definition.clone(),
         env: called.workflow.env.clone(),
         defaults: called.workflow.defaults.clone(),
         inputs: site.inputs.clone(),
