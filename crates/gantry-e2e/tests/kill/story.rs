@@ -160,13 +160,16 @@ impl Story {
         while started.begun.elapsed() < delay && started.child.try_wait()?.is_none() {
             std::thread::sleep(PAUSE.min(delay.saturating_sub(started.begun.elapsed())));
         }
-        let hit = self.strike(victim, &mut started.child)?;
+        let struck = self.strike(victim, &mut started.child)?;
         let code = wait(&mut started.child)?;
+        // A signal also reaches a process that has just ended by itself and is not reaped yet: that is a miss.
+        let hub = matches!(victim, Victim::Hub | Victim::All);
+        let hit = struck && !(hub && code.is_some());
         if !hit {
             // A machine that was busier before would make most later kills miss.
             self.length = started.begun.elapsed();
         }
-        let dies = hit && matches!(victim, Victim::Hub | Victim::All);
+        let dies = hit && hub;
         ensure!(code.is_none() == dies, "`gantry run` ended with {code:?}");
         if victim != Victim::All {
             self.no_process_is_left().context("before the next start")?;
