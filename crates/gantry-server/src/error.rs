@@ -27,6 +27,9 @@ pub enum HubError {
     /// A submission that cannot be taken.
     #[error("the submission cannot be taken: {0}")]
     Submission(String),
+    /// A stored job without what it was planned from.
+    #[error("{0} is not in the plan of its run")]
+    NotPlanned(String),
     /// The driver has ended.
     #[error("the hub is closed")]
     Closed,
@@ -50,4 +53,15 @@ impl HubError {
     pub(crate) fn data(path: &Path, source: std::io::Error) -> Self {
         Self::Data { path: path.to_owned(), source }
     }
+
+    /// Whether it lies in what is stored of one job, so that others go on and trying again changes nothing.
+    pub(crate) fn is_of_one_job(&self) -> bool {
+        matches!(self, Self::NotPlanned(_) | Self::Document { .. })
+    }
+}
+
+/// An error with its causes in one line, for a verdict.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -18,6 +18,14 @@ pub enum StoreError {
         /// The state that the change starts from.
         expected: &'static str,
     },
+    /// Something that is there once only is there already.
+    #[error("there is a {what} `{id}` already")]
+    Taken {
+        /// Kind of the thing.
+        what: &'static str,
+        /// What was to be added.
+        id: String,
+    },
     /// The state machine has no such change.
     #[error(transparent)]
     Transition(#[from] gantry_core::TransitionError),
@@ -65,6 +73,12 @@ impl StoreError {
     /// Whether somebody else changed the record first.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Transition(_))
+    }
+
+    /// Whether an index refused a second record of a kind.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
     }
 
     /// Whether the record is missing.

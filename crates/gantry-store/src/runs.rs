@@ -142,6 +142,9 @@ impl Conn {
 
 impl Tx {
     /// Adds a run.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when its workflow has a run of this number already.
     pub async fn run_insert(&mut self, r: &RunRecord) -> Result<(), StoreError> {
         let [outcome, fault, reason] = verdict_vals(r.verdict.as_ref());
         let vals = vals![
@@ -169,8 +172,13 @@ impl Tx {
             r.started,
             r.ended,
         ];
-        self.execute(statements::RUN_INSERT, vals).await?;
-        Ok(())
+        match self.execute(statements::RUN_INSERT, vals).await {
+            Err(error) if error.is_unique_violation() => {
+                let id = format!("{} {}#{}", r.repository, r.workflow_path, r.number);
+                Err(StoreError::Taken { what: "run", id })
+            }
+            done => done.map(|_| ()),
+        }
     }
 
     /// Adds what a run was planned from.

@@ -11,6 +11,7 @@ use crate::statements;
 const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0001_first.sql"),
     include_str!("../schema/0002_artifact_attempt.sql"),
+    include_str!("../schema/0003_run_numbers.sql"),
 ];
 
 fn newest() -> i64 {

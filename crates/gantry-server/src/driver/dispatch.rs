@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use gantry_api::lease::{JobSpec, Lease};
-use gantry_core::{AttemptId, AttemptState, JobId, JobState, LeaseId, RunState, RunnerId, Usage};
+use gantry_core::{
+    AttemptId, AttemptState, Fault, JobId, JobState, LeaseId, RunState, RunnerId, Usage, Verdict,
+};
 use gantry_sched::{Decisions, FreeRunner, Limit, LimitKey, QueuedJob, Snapshot};
 use gantry_store::attempts::{AttemptRecord, LeaseRecord};
 use gantry_store::decisions::DecisionRecord;
@@ -16,7 +18,8 @@ use gantry_workflow::expr::Value;
 use gantry_workflow::plan::Leg;
 
 use crate::HubError;
-use crate::driver::{Driver, spec};
+use crate::driver::{Driver, Poke, spec};
+use crate::error::chain;
 use crate::events::RunEvent;
 use crate::ids::{fresh, now};
 use crate::state::{LiveRun, Shared};
@@ -49,7 +52,10 @@ impl Driver {
         if decisions.placements.is_empty() {
             return Ok(false);
         }
-        let placed = self.placed(&decisions, queued).await?;
+        let (placed, refused) = self.placed(&decisions, queued).await?;
+        for (job, error) in refused {
+            self.refuse(job, &error).await?;
+        }
         let leases = persist(&self.shared, placed).await?;
         self.answer(leases);
         Ok(true)
@@ -148,20 +154,30 @@ impl Driver {
         Ok(())
     }
 
+    /// What the placements are made of, and the jobs of which no lease can be made: one of these does not
+    /// keep the others from their runners.
     async fn placed(
         &self,
         decisions: &Decisions,
         queued: Vec<JobRecord>,
-    ) -> Result<Vec<Placed>, HubError> {
+    ) -> Result<(Vec<Placed>, Vec<(JobRecord, HubError)>), HubError> {
         let mut jobs: HashMap<JobId, JobRecord> = queued.into_iter().map(|j| (j.id, j)).collect();
-        let mut placed = Vec::new();
+        let (mut placed, mut refused) = (Vec::new(), Vec::new());
         for placement in &decisions.placements {
             let Some(job) = jobs.remove(&placement.job) else { continue };
             let Some(run) = self.shared.run(job.run) else { continue };
             let Some(waiter) = self.waiters.get(&placement.runner) else { continue };
             let runner_name = waiter.runner.name.clone();
+            let spec = match spec::job_spec(&self.shared, &run, &job).await {
+                Ok(spec) => spec,
+                Err(error) if error.is_of_one_job() => {
+                    refused.push((job, error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             placed.push(Placed {
-                spec: spec::job_spec(&self.shared, &run, &job).await?,
+                spec,
                 job,
                 runner: placement.runner,
                 runner_name,
@@ -169,7 +185,44 @@ impl Driver {
                 lease: LeaseId(fresh()),
             });
         }
-        Ok(placed)
+        Ok((placed, refused))
+    }
+
+    /// Ends a job that can be handed to nobody.
+    async fn refuse(&self, job: JobRecord, error: &HubError) -> Result<(), HubError> {
+        let reason = chain(error);
+        tracing::error!(job = %job.id, reason, "a job cannot be handed out");
+        let verdict = Verdict::failure(Fault::Infra, reason);
+        let (ended, shown) = (job.clone(), verdict.clone());
+        self.shared
+            .db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let at = now();
+                    tx.job_finish(ended.id, ended.state, &verdict, "{}", at).await?;
+                    let run = tx.run_fetch(ended.run).await?;
+                    tx.decision_insert(&DecisionRecord {
+                        submission: run.submission,
+                        run: Some(run.id),
+                        job: Some(ended.id),
+                        at,
+                        kind: "job_refused".to_owned(),
+                        reason: verdict.reason.unwrap_or_default(),
+                    })
+                    .await
+                })
+            })
+            .await?;
+        self.shared.tell(RunEvent::JobChanged {
+            run: job.run,
+            job: job.id,
+            key: job.key,
+            state: JobState::Finished,
+            verdict: Some(shown),
+            attempt: None,
+        });
+        self.shared.poke(Poke::Run(job.run));
+        Ok(())
     }
 
     /// Answers the polls. A lease whose runner has hung up meanwhile is given to its next poll.

@@ -26,6 +26,8 @@ use crate::state::{LiveRun, LiveSubmission, Shared};
 const SOURCES_AT_ONCE: usize = 4;
 /// A runner heard of within this time counts as there.
 const RUNNER_SEEN_MS: u64 = 120_000;
+/// How often a submission is planned anew because others took the numbers of its runs.
+const PLAN_TRIES: usize = 16;
 
 /// Prepares a submission that is stored already.
 pub(crate) async fn prepare(
@@ -37,11 +39,38 @@ pub(crate) async fn prepare(
         fleet.repos.iter().filter(|r| fleet.filters.selects(r)).collect();
     let graph = graph(fleet, &selected);
     let snapshots = snapshots(shared, &selected, &graph).await;
+    let mut sources = IndexMap::new();
+    for (repo, snapshot) in selected.iter().zip(&snapshots) {
+        if let Ok(snapshot) = snapshot {
+            sources.insert(repo.full_name(), snapshot.source.clone());
+        }
+    }
+    for _ in 1..PLAN_TRIES {
+        let plans = plans(shared, id, fleet, &selected, &snapshots).await?;
+        let known = (graph.clone(), sources.clone());
+        match store(shared, id, fleet, &selected, plans, known).await {
+            // Another submission took a run's number between the look and the write.
+            Err(HubError::Store(StoreError::Taken { .. })) => {}
+            done => return done,
+        }
+    }
+    let plans = plans(shared, id, fleet, &selected, &snapshots).await?;
+    store(shared, id, fleet, &selected, plans, (graph, sources)).await
+}
+
+/// The plan of every selected repository, with the numbers that its runs would have now.
+async fn plans(
+    shared: &Shared,
+    id: EventId,
+    fleet: &Fleet,
+    selected: &[&FleetRepo],
+    snapshots: &[Result<Snapshot, Unread>],
+) -> Result<Vec<RepoPlan>, HubError> {
     let labels = runner_labels(shared).await?;
     let declared_inputs = plan::declared_inputs(fleet, snapshots.iter().flatten());
-    let library = shelf(fleet, &selected, &snapshots);
+    let library = shelf(fleet, selected, snapshots);
     let mut plans = Vec::new();
-    for (repo, snapshot) in selected.iter().zip(&snapshots) {
+    for (repo, snapshot) in selected.iter().zip(snapshots) {
         let numbers = numbers(shared, repo, snapshot).await?;
         let input = Input {
             hub: &shared.id,
@@ -65,13 +94,7 @@ pub(crate) async fn prepare(
             Err(Unread::Source(error)) => only(plan::unreadable(&input, error)),
         });
     }
-    let mut sources = IndexMap::new();
-    for (repo, snapshot) in selected.iter().zip(&snapshots) {
-        if let Ok(snapshot) = snapshot {
-            sources.insert(repo.full_name(), snapshot.source.clone());
-        }
-    }
-    store(shared, id, fleet, &selected, plans, graph, sources).await
+    Ok(plans)
 }
 
 /// Why a repository has no snapshot.
@@ -215,8 +238,7 @@ async fn store(
     fleet: &Fleet,
     selected: &[&FleetRepo],
     plans: Vec<RepoPlan>,
-    graph: Graph,
-    sources: IndexMap<String, SourceRef>,
+    (graph, sources): (Graph, IndexMap<String, SourceRef>),
 ) -> Result<(), HubError> {
     let mut outcome = Outcome::default();
     for (repo, planned) in selected.iter().zip(plans) {

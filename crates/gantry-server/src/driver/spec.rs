@@ -78,7 +78,7 @@ struct Own {
 
 /// A job without its definition would have no steps and succeed: it must not start.
 fn not_planned(job: &str) -> HubError {
-    HubError::Submission(format!("the job `{job}` is not in the plan"))
+    HubError::NotPlanned(format!("the job `{job}`"))
 }
 
 fn own_job(run: &LiveRun, job: &JobRecord) -> Result<Own, HubError> {
@@ -100,7 +100,7 @@ fn own_job(run: &LiveRun, job: &JobRecord) -> Result<Own, HubError> {
 fn called_job(run: &LiveRun, site: &CallSite) -> Result<Own, HubError> {
     let plan = &run.plan;
     let Some(CalledEntry::Known(called)) = plan.calls.get(&site.workflow) else {
-        return Err(HubError::Submission(format!("`{}` is not in the plan", site.workflow)));
+        return Err(HubError::NotPlanned(format!("the workflow `{}`", site.workflow)));
     };
     let definition = called.workflow.jobs.get(&site.job).ok_or_else(|| not_planned(&site.job))?;
     let given = run.settings.secrets.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect();

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::chain;
 use crate::source::{MAX_SNAPSHOT_BYTES, MAX_SNAPSHOT_FILES, SourceError, Tree};
 
 /// Reads the archive at `path`.
@@ -97,13 +98,6 @@ fn unzip(file: File, to: &Path) -> Result<(), String> {
 fn safe(name: &Path) -> Result<(), String> {
     let inside = name.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     if inside { Ok(()) } else { Err(format!("the entry `{}` points outside", name.display())) }
-}
-
-fn chain(error: &std::io::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }
 
 /// The folder that holds everything: the only one at the top, or the top itself.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use gantry_api::lease::SourceRef;
 use gantry_depot::Depot;
 
+use crate::error::chain;
 use crate::fleet::Source;
 
 /// Largest snapshot, in bytes of the compressed blob.
@@ -116,14 +117,7 @@ impl SourceError {
 
     /// The whole chain in one line, for a verdict.
     pub fn explain(&self) -> String {
-        let mut text = format!("the source cannot be read: {self}");
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        format!("the source cannot be read: {}", chain(self))
     }
 }
 

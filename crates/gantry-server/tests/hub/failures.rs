@@ -1,9 +1,15 @@
 //! Bad input of one repository: it ends with the reason, the others go on.
 
-use gantry_core::{Fault, Outcome, Verdict};
-use gantry_server::Source;
+use std::time::Duration;
 
-use crate::support::{ONE_JOB, TestHub, completion, fleet, folder, outcome, reason, repo};
+use gantry_core::{Fault, JobState, Outcome, Verdict};
+use gantry_server::Source;
+use gantry_server::query::JobView;
+use sqlx::{Connection as _, SqliteConnection};
+
+use crate::support::{
+    ONE_JOB, TestHub, completion, fleet, folder, jobs, outcome, reason, repo, single,
+};
 
 #[tokio::test]
 async fn a_repository_that_cannot_be_read_fails_alone() {
@@ -95,4 +101,50 @@ async fn a_submission_that_names_nothing_is_refused() {
     wrong.filters.repos = vec!["acme/ap".to_owned()];
     let error = hub.hub.submit(wrong).await.unwrap_err().to_string();
     assert!(error.contains("did you mean `acme/app`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_handed_out_fails_alone() {
+    let hub = TestHub::start().await;
+    let two = "on: push\njobs:\n  a: &job\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo hi\n  b: *job\n";
+    let dir = folder(&hub.dir.join("src"), "app", two);
+    let id = hub.submit(fleet(vec![repo("app", Source::Folder(dir), &[])])).await;
+    let queued = async {
+        let is_queued = |j: &&JobView| j.job.state == JobState::Queued;
+        while hub.views(id).await.iter().flat_map(|v| &v.jobs).filter(is_queued).count() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), queued).await.expect("both are queued");
+    let url = format!("sqlite://{}", hub.dir.join("hub.db").display());
+    let mut store = SqliteConnection::connect(&url).await.unwrap();
+    let broken = sqlx::query("UPDATE jobs SET needs = '{' WHERE key = 'a'");
+    assert_eq!(broken.execute(&mut store).await.unwrap().rows_affected(), 1);
+
+    let runner = hub.runner(4).await;
+    let lease = runner.lease().await;
+    assert_eq!(lease.spec.key, "b");
+    runner.complete(&lease, Verdict::success()).await;
+    let runs = hub.ended(id).await;
+    insta::assert_snapshot!(jobs(&runs[0]), @r"
+    a failure after 0 attempts
+    b success after 1 attempts
+    ");
+    let why = runs[0].jobs[0].job.verdict.as_ref().and_then(|v| v.reason.clone()).unwrap();
+    assert!(why.starts_with("the stored `needs` context cannot be read: EOF"), "{why}");
+}
+
+#[tokio::test]
+async fn submissions_at_once_never_share_a_run_number() {
+    let hub = TestHub::start().await;
+    let one = single(&hub);
+    let ids = futures::future::join_all((0..8).map(|_| hub.submit(one.clone()))).await;
+    let runner = hub.runner(8).await;
+    let _work = runner.work(|lease| completion(lease, Verdict::success()));
+    let mut numbers = Vec::new();
+    for id in ids {
+        numbers.extend(hub.ended(id).await.iter().map(|v| v.run.number));
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=8).collect::<Vec<u64>>());
 }

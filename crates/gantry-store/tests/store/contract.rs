@@ -125,6 +125,10 @@ async fn runs_move_only_from_the_state_they_are_in() {
         assert_eq!(conn.run_number_next("acme/app", ".github/workflows/ci.yml").await.unwrap(), 4);
         assert_eq!(conn.run_number_next("acme/app", "other").await.unwrap(), 1);
         drop(conn);
+        let second = RunRecord { number: 3, ..run(2) };
+        let twice: Result<(), StoreError> =
+            engine.db.write(move |tx| Box::pin(async move { tx.run_insert(&second).await })).await;
+        assert!(matches!(twice, Err(StoreError::Taken { what: "run", .. })), "{twice:?}");
 
         let me = RunId(id(1));
         write!(engine, |tx| tx.run_start(me, RunState::Pending, Timestamp(5)).await?);
