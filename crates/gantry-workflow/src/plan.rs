@@ -30,7 +30,7 @@ pub use calls::{CallTarget, Called, CalledEntry, Found, Library, NoLibrary};
 pub use legs::expand_job;
 pub use pick::pick_legs;
 use scope::PlanScope;
-pub use summary::summary;
+pub use summary::{step_title, summary};
 
 /// Between the caller and the called job in keys and names, as GitHub shows them.
 pub const CALL_SEPARATOR: &str = " / ";

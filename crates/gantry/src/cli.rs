@@ -380,10 +380,12 @@ Examples:
   gantry expr eval \"github.ref == 'refs/heads/main'\" --contexts ctx.json --json
   echo '{\"a\": [1, 2]}' | gantry expr eval 'toJSON(a)' --contexts -
 
-With --json prints {\"kind\", \"value\"} or {\"err\": {\"kind\", \"message\"}}, where kind is `lexing`,
-`parsing` or `evaluation`, and ends with 0 in both cases; without it an error ends with 1.")]
+With --json prints {\"kind\", \"value\"}, where kind is `Null`, `Boolean`, `Number`, `String`,
+`Array` or `Object`; or {\"err\": {\"kind\", \"message\"}}, where kind is `lexing`, `parsing` or
+`evaluation`; it ends with 0 in both cases. Without it an error ends with 1.")]
     Eval {
         /// The expression.
+        #[arg(allow_hyphen_values = true)]
         expression: String,
         /// JSON file with the contexts by name; `-` is standard input.
         #[arg(long, value_name = "FILE")]

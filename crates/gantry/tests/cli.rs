@@ -97,10 +97,15 @@ fn plan_shows_jobs_legs_and_needs() {
     let plan = place.json(&["workflow", "plan", file, "--event", "push", "--json"], 0);
     assert_eq!(plan["workflow"], "CI");
     assert_eq!(plan["not_triggered"], serde_json::Value::Null);
-    let legs = plan["jobs"]["test"]["legs"]["known"].as_array().expect("legs");
+    let legs = plan["jobs"]["test"]["legs"].as_array().expect("legs");
     let names: Vec<&str> = legs.iter().filter_map(|l| l["name"].as_str()).collect();
     assert_eq!(names, ["test (3.11)", "test (3.12)"]);
-    assert_eq!(plan["jobs"]["ship"]["needs"], serde_json::json!(["test"]));
+    let ship = &plan["jobs"]["ship"];
+    assert_eq!((&ship["needs"], &ship["runnable"]), (&serde_json::json!(["test"]), &true.into()));
+    assert_eq!(
+        (&ship["steps"][0]["run"], &ship["steps"][0]["line"]),
+        (&"make ship".into(), &15.into())
+    );
     let (_, out, _) = place.gantry(&["workflow", "plan", file, "--event", "release"]);
     assert!(out.contains("not started:"), "{out}");
 }
@@ -157,8 +162,10 @@ fn a_plan_of_a_broken_file_is_refused_with_the_findings() {
 #[rstest]
 #[case("a.b[0] + 'x'", r#"{"err":{"kind":"lexing""#)]
 #[case("a.b[", r#"{"err":{"kind":"parsing""#)]
-#[case("a.b[1] == 2", r#"{"kind":"boolean","value":true}"#)]
-#[case("format('{0}-{1}', a.n, 'y')", r#"{"kind":"string","value":"x-y"}"#)]
+#[case("a.b[1] == 2", r#"{"kind":"Boolean","value":true}"#)]
+#[case("-1 < a.b[0]", r#"{"kind":"Boolean","value":true}"#)]
+#[case("-0", r#"{"kind":"Number","value":0}"#)]
+#[case("format('{0}-{1}', a.n, 'y')", r#"{"kind":"String","value":"x-y"}"#)]
 fn expressions_answer_in_one_line_of_json(#[case] expression: &str, #[case] start: &str) {
     let place = Place::with(&[("c.json", r#"{"a": {"b": [1, 2], "n": "x"}}"#)]);
     let args = ["expr", "eval", expression, "--contexts", "c.json", "--json"];

@@ -9,13 +9,25 @@ use super::eval::Evaluation;
 use super::names::Listed;
 use super::{ErrorKind, ExprError, Value, json, parser};
 
+/// The kind in the words of GitHub's published cross-language cases.
+fn published_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "Null",
+        Value::Bool(_) => "Boolean",
+        Value::Number(_) => "Number",
+        Value::String(_) => "String",
+        Value::Array(_) => "Array",
+        Value::Object(_) => "Object",
+    }
+}
+
 /// `{"kind", "value"}`, or `{"err": {"kind", "message"}}` with the stage that refused.
 ///
 /// Every key of `contexts` is a context; null stands for none. Numbers that JSON does not have are
 /// printed as null, as GitHub does.
 pub fn eval_to_json(expr: &str, contexts: &serde_json::Value) -> serde_json::Value {
     match evaluate(expr, contexts) {
-        Ok(value) => json!({ "kind": value.kind(), "value": value.to_json() }),
+        Ok(value) => json!({ "kind": published_kind(&value), "value": value.to_json() }),
         Err(error) => {
             json!({ "err": { "kind": error.kind.as_str(), "message": located(&error, expr) } })
         }

@@ -83,25 +83,33 @@ fn job_summary(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
         "selected": planned.support != Support::NotSelected,
         "runnable": runnable,
         "unsupported": unsupported,
+        "line": planned.job.span.line,
     })
 }
 
 fn step_summary(step: &Step) -> Json {
-    let name = step.name.as_ref().map(|t| t.text.clone());
+    let mut json = json!({
+        "id": step.id,
+        "name": step_title(step),
+        "if": step.condition.as_ref().map(|t| &t.text),
+        "line": step.span.line,
+    });
     match &step.action {
         StepAction::Run { script, shell, .. } => {
-            let first = script.text.lines().next().unwrap_or("");
-            json!({
-                "id": step.id,
-                "name": name.unwrap_or_else(|| format!("Run {first}")),
-                "run": script.text,
-                "shell": shell.as_ref().map(|t| &t.text),
-            })
+            json["run"] = json!(script.text);
+            json["shell"] = json!(shell.as_ref().map(|t| &t.text));
         }
-        StepAction::Uses { uses, .. } => json!({
-            "id": step.id,
-            "name": name.unwrap_or_else(|| format!("Run {}", uses.text)),
-            "uses": uses.text,
-        }),
+        StepAction::Uses { uses, .. } => json["uses"] = json!(uses.text),
     }
+    json
+}
+
+/// What a step is called before any expression has a value: its `name`, or what it runs.
+pub fn step_title(step: &Step) -> String {
+    let what = match (&step.name, &step.action) {
+        (Some(name), _) => return name.text.clone(),
+        (None, StepAction::Run { script, .. }) => script.text.lines().next().unwrap_or(""),
+        (None, StepAction::Uses { uses, .. }) => &uses.text,
+    };
+    format!("Run {what}")
 }

@@ -58,14 +58,14 @@ fn same_value(left: &Value, right: &Value) -> bool {
 /// Deliberate differences from the package; each says what GitHub's service does or which limit it is.
 #[rstest]
 // Every doubled quote is one quote.
-#[case("'a''b''c'", json!({ "kind": "string", "value": "a'b'c" }))]
+#[case("'a''b''c'", json!({ "kind": "String", "value": "a'b'c" }))]
 // Keys that look like numbers keep their place.
-#[case("toJSON(fromJSON('{\"b\":1,\"1\":2}'))", json!({ "kind": "string", "value": "{\n  \"b\": 1,\n  \"1\": 2\n}" }))]
+#[case("toJSON(fromJSON('{\"b\":1,\"1\":2}'))", json!({ "kind": "String", "value": "{\n  \"b\": 1,\n  \"1\": 2\n}" }))]
 // Keys that ECMAScript's objects already have are keys like others.
-#[case("fromJSON('{\"constructor\":1}').constructor", json!({ "kind": "number", "value": 1 }))]
+#[case("fromJSON('{\"constructor\":1}').constructor", json!({ "kind": "Number", "value": 1 }))]
 // A half of a surrogate pair is not a character.
-#[case("fromJSON('\"\\ud800\"')", json!({ "kind": "string", "value": "\u{fffd}" }))]
-#[case("fromJSON('\"\\ud800\\u0041\"')", json!({ "kind": "string", "value": "\u{fffd}A" }))]
+#[case("fromJSON('\"\\ud800\"')", json!({ "kind": "String", "value": "\u{fffd}" }))]
+#[case("fromJSON('\"\\ud800\\u0041\"')", json!({ "kind": "String", "value": "\u{fffd}A" }))]
 fn differs_on_purpose(#[case] expr: &str, #[case] expected: Value) {
     assert_eq!(eval_to_json(expr, &Value::Null), expected);
 }
@@ -82,17 +82,17 @@ fn inherited_names_are_unknown_functions() {
 fn length_is_limited_in_utf16_units() {
     let kind =
         |text: &str, count: usize| eval_to_json(&format!("'{}'", text.repeat(count)), &Value::Null);
-    assert_eq!(kind("x", 20_998)["kind"], "string");
+    assert_eq!(kind("x", 20_998)["kind"], "String");
     assert_eq!(kind("x", 20_999)["err"]["kind"], "lexing");
-    assert_eq!(kind("é", 20_998)["kind"], "string");
-    assert_eq!(kind("\u{1f600}", 10_499)["kind"], "string");
+    assert_eq!(kind("é", 20_998)["kind"], "String");
+    assert_eq!(kind("\u{1f600}", 10_499)["kind"], "String");
     assert_eq!(kind("\u{1f600}", 10_500)["err"]["kind"], "lexing");
 }
 
 #[test]
 fn thousands_of_comparisons_need_no_stack() {
     let expr = vec!["1"; 7_000].join("==");
-    assert_eq!(eval_to_json(&expr, &Value::Null), json!({ "kind": "boolean", "value": true }));
+    assert_eq!(eval_to_json(&expr, &Value::Null), json!({ "kind": "Boolean", "value": true }));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn text_and_depth_are_limited() {
 
     let nested =
         |levels: usize| format!("fromJSON('{}{}')", "[".repeat(levels), "]".repeat(levels));
-    assert_eq!(eval_to_json(&nested(100), &Value::Null)["kind"], "array");
+    assert_eq!(eval_to_json(&nested(100), &Value::Null)["kind"], "Array");
     assert_eq!(eval_to_json(&nested(101), &Value::Null)["err"]["kind"], "evaluation");
 }
 

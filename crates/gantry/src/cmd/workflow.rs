@@ -8,7 +8,8 @@ use gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
 use gantry_core::{Diagnostic, Severity};
 use gantry_workflow::model::{Workflow, read_action, read_workflow};
 use gantry_workflow::plan::{
-    CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with,
+    CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with, step_title,
+    summary,
 };
 
 use crate::cli::WorkflowCommand;
@@ -38,7 +39,7 @@ pub fn run(command: WorkflowCommand) -> Done {
         WorkflowCommand::Check { paths, json } => check(&paths, json),
         WorkflowCommand::Plan { file, event, event_file, inputs, json } => {
             let made = plan_file(&file, &event, event_file.as_deref(), &inputs)?;
-            out::answer(json, &made, &plan_text(&made))
+            out::answer(json, &summary(&made), &plan_text(&made))
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
         WorkflowCommand::Coverage { paths, event, json } => {
@@ -287,12 +288,19 @@ fn job_text(id: &str, job: &PlannedJob) -> String {
         Legs::Deferred => text += "    legs are known when the jobs it needs have ended\n",
         Legs::Known(legs) => {
             for leg in legs {
-                text += &format!("    {}  on {}\n", leg.name, leg.runs_on.join(", "));
+                let on = leg.runs_on.join(", ");
+                text +=
+                    &format!("    {}  {}\n", leg.name, console::style(format!("on {on}")).dim());
             }
         }
     }
     if let Some(condition) = &job.job.condition {
         text += &format!("    if {}\n", condition.text);
+    }
+    for (step, number) in job.job.steps.iter().zip(1..) {
+        let condition = step.condition.as_ref().map(|c| format!("  if {}", c.text));
+        let condition = console::style(condition.unwrap_or_default()).dim();
+        text += &format!("    {number:>2}. {}{condition}\n", step_title(step));
     }
     text
 }
