@@ -7,6 +7,7 @@
 pub mod diag;
 pub mod digest;
 pub mod egress;
+pub mod group;
 pub mod id;
 pub mod limits;
 pub mod outcome;
@@ -17,8 +18,9 @@ pub mod time;
 pub use diag::{Diagnostic, Severity, Span};
 pub use digest::Digest;
 pub use egress::{EgressMode, EgressPolicy, EgressRule};
+pub use group::{GroupAsk, Part, Queue};
 pub use id::{ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId};
 pub use outcome::{Fault, Outcome, Verdict};
 pub use resources::{Resources, Usage};
-pub use state::{AttemptState, JobState, RunState, StepState, TransitionError};
+pub use state::{AttemptState, ClaimState, JobState, RunState, StepState, TransitionError};
 pub use time::{Timestamp, parse_duration_ms};

@@ -36,3 +36,7 @@ pub const MAX_ARTIFACTS_PER_RUN: usize = 500;
 pub const MAX_CALL_LEVELS: usize = 10;
 /// Different workflows that one workflow calls, directly or through others.
 pub const MAX_CALLED_WORKFLOWS: usize = 50;
+/// Jobs and runs that wait in one concurrency group with `queue: max` (GitHub's limit).
+pub const MAX_GROUP_PENDING: usize = 100;
+/// Longest name of a concurrency group, in characters.
+pub const MAX_GROUP_NAME_CHARS: usize = 400;

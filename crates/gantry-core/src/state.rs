@@ -1,4 +1,4 @@
-//! States of runs, jobs, attempts and steps, and the only transitions between them.
+//! States of runs, jobs, attempts, steps and claims to groups, and the only transitions between them.
 //!
 //! Every state has one `step` function; nothing else decides whether a change is legal. What ended
 //! is described by a [`crate::Verdict`] beside the state, never inside it.
@@ -126,6 +126,20 @@ states! {
 }
 
 states! {
+    /// Life of a claim to a concurrency group.
+    ClaimState, "claim", {
+        /// Another has the group.
+        Pending = "pending",
+        /// It has the group.
+        Held = "held",
+        /// Whoever made it has ended.
+        Released = "released",
+    },
+    final: [Released],
+    legal: [ Pending -> Held, Pending -> Released, Held -> Released ]
+}
+
+states! {
     /// Life of a step.
     StepState, "step", {
         /// Not reached yet.
@@ -158,6 +172,7 @@ mod tests {
         check(JobState::ALL, JobState::is_final, |a, b| a.step(b).is_ok());
         check(AttemptState::ALL, AttemptState::is_final, |a, b| a.step(b).is_ok());
         check(StepState::ALL, StepState::is_final, |a, b| a.step(b).is_ok());
+        check(ClaimState::ALL, ClaimState::is_final, |a, b| a.step(b).is_ok());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! the order of the snapshot (the hub's queue order); one that cannot be placed does not hold up those
 //! behind it. Among the runners that fit, the one with the most free slots is taken.
 //!
-//! Not in here: clocks, leases, and what a job is made of.
+//! [`group`] has the concurrency groups. Not in here: clocks, leases, and what a job is made of.
+
+pub mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -24,6 +24,15 @@ pub enum RunEvent {
         /// How it ended.
         verdict: Option<Verdict>,
     },
+    /// A run or one of its legs waits for a concurrency group.
+    Waits {
+        /// Run.
+        run: RunId,
+        /// Key of the leg; empty for the run itself.
+        leg: String,
+        /// For whom, for people.
+        reason: String,
+    },
     /// A job was made or changed.
     JobChanged {
         /// Run.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use gantry_api::report::{Annotation, CacheUse, MachineInfo, TestTotals};
-use gantry_core::{AttemptId, Digest, EventId, JobState, RunId, RunState};
+use gantry_core::{AttemptId, ClaimState, Digest, EventId, JobState, RunId, RunState};
 use gantry_depot::{BlobReader, Depot, LogSync, Logs};
-use gantry_store::Db;
 use gantry_store::attempts::AttemptRecord;
+use gantry_store::claims::ClaimRecord;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::files::ArtifactRecord;
 use gantry_store::jobs::JobRecord;
@@ -17,10 +17,12 @@ use gantry_store::reports::DenialRecord;
 use gantry_store::runs::RunRecord;
 use gantry_store::steps::StepRecord;
 use gantry_store::submissions::SubmissionRecord;
+use gantry_store::{Conn, Db};
 use gantry_workflow::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 use crate::HubError;
+use crate::driver::groups;
 use crate::fleet::RepoSettings;
 
 /// What a runner reported at the end of an attempt, besides verdict, steps and usage.
@@ -53,6 +55,19 @@ pub struct RunView {
     pub artifacts: Vec<ArtifactRecord>,
     /// What was decided, in order.
     pub decisions: Vec<DecisionRecord>,
+    /// Concurrency groups that it or its legs wait for.
+    pub waits: Vec<GroupWait>,
+}
+
+/// A wait for a concurrency group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GroupWait {
+    /// Key of the leg; empty for the run itself.
+    pub leg: String,
+    /// Name of the group.
+    pub group: String,
+    /// Who has it, for people.
+    pub reason: String,
 }
 
 /// A job with its attempts.
@@ -171,11 +186,12 @@ impl Reader {
         }
         let (artifacts, decisions) =
             (conn.artifact_list(id).await?, conn.decision_list_by_run(id).await?);
+        let waits = waits(&mut conn, &run).await?;
         let (plan, settings) = match planned {
             Some(p) => (document(&p.plan, "plan")?, document(&p.settings, "settings")?),
             None => (None, None),
         };
-        Ok(RunView { run, plan, settings, jobs, artifacts, decisions })
+        Ok(RunView { run, plan, settings, jobs, artifacts, decisions, waits })
     }
 
     /// At most `most` bytes of an attempt's log (NDJSON) from `offset` on; empty at its end.
@@ -204,14 +220,22 @@ impl Reader {
         let run = conn.run_fetch(id).await?;
         let jobs = conn.job_list(id).await?;
         let decisions = conn.decision_list_by_run(id).await?;
+        let waits = waits(&mut conn, &run).await?;
         drop(conn);
         let mut out = vec![run_constraint(&run)];
         let chosen = jobs.iter().filter(|j| job.is_none_or(|k| j.key == k || j.job == k));
         for job in chosen {
             let last = decisions.iter().rev().find(|d| d.job == Some(job.id));
-            out.push(job_constraint(job, last));
+            let wait = waits.iter().find(|w| w.leg == job.key);
+            out.push(job_constraint(job, last, wait));
         }
-        if jobs.is_empty() && !run.state.is_final() {
+        let own = waits.iter().find(|w| w.leg.is_empty());
+        out.extend(own.map(|wait| Constraint {
+            what: format!("concurrency group `{}`", wait.group),
+            met: false,
+            detail: wait.reason.clone(),
+        }));
+        if jobs.is_empty() && own.is_none() && !run.state.is_final() {
             out.push(Constraint {
                 what: "upstream repositories have ended well".to_owned(),
                 met: false,
@@ -239,10 +263,34 @@ fn run_constraint(run: &RunRecord) -> Constraint {
     Constraint { what: format!("run `{}`", run.id), met: run.state.is_final(), detail }
 }
 
-fn job_constraint(job: &JobRecord, last: Option<&DecisionRecord>) -> Constraint {
+/// The groups that an unfinished run and its legs wait for.
+async fn waits(conn: &mut Conn, run: &RunRecord) -> Result<Vec<GroupWait>, HubError> {
+    if run.state.is_final() {
+        return Ok(Vec::new());
+    }
+    let open = conn.claim_list_open(&run.repository).await?;
+    let pending = |c: &&ClaimRecord| {
+        c.claim.run == run.id && !c.is_over && c.state == ClaimState::Pending && c.stop.is_none()
+    };
+    let wait = |c: &ClaimRecord| GroupWait {
+        leg: c.claim.leg.clone(),
+        group: c.claim.ask.name.clone(),
+        reason: groups::waiting(&open, c),
+    };
+    Ok(open.iter().filter(pending).map(wait).collect())
+}
+
+fn job_constraint(
+    job: &JobRecord,
+    last: Option<&DecisionRecord>,
+    wait: Option<&GroupWait>,
+) -> Constraint {
     let decided = last.map_or("no decision yet", |d| d.reason.as_str());
     let detail = match job.state {
-        JobState::Waiting => "waiting: what it needs has not ended".to_owned(),
+        JobState::Waiting => wait.map_or_else(
+            || "waiting: what it needs has not ended".to_owned(),
+            |wait| format!("waiting: {}", wait.reason),
+        ),
         JobState::Queued => format!(
             "queued: {}",
             job.hold.as_deref().unwrap_or("it is placed as soon as a runner asks")

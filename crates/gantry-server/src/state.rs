@@ -58,6 +58,8 @@ pub(crate) struct LiveRun {
     pub settings: RepoSettings,
     pub source: SourceRef,
     pub keep: bool,
+    /// Something of it asks for a concurrency group.
+    pub grouped: bool,
 }
 
 /// An unfinished submission.

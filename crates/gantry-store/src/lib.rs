@@ -8,6 +8,7 @@
 //! Not in here: decisions, blobs and log bytes.
 
 pub mod attempts;
+pub mod claims;
 pub mod decisions;
 pub mod engine;
 pub mod error;

@@ -32,6 +32,15 @@ macro_rules! attempt_columns {
     };
 }
 
+macro_rules! claims {
+    () => {
+        "SELECT c.id, c.repository, c.name, c.run, c.leg, c.part, c.queue, c.cancel_in_progress, c.state, \
+         c.stop, c.asked_us, r.hub, r.workflow_name, r.number, r.ended_us AS run_ended_us, \
+         j.ended_us AS leg_ended_us FROM group_claims c JOIN runs r ON r.id = c.run \
+         LEFT JOIN jobs j ON j.run = c.run AND j.key = c.leg"
+    };
+}
+
 statements! {
     SCHEMA_VERSION_FETCH = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_versions";
     SCHEMA_VERSION_INSERT = "INSERT INTO schema_versions (version) VALUES ($1)";
@@ -68,6 +77,14 @@ statements! {
     JOB_RUN = "UPDATE jobs SET state = $3, attempts = attempts + 1, hold = NULL, started_us = COALESCE(started_us, $4) WHERE id = $1 AND state = $2";
     JOB_HOLD = "UPDATE jobs SET hold = $2 WHERE id = $1 AND state <> 'finished'";
     JOB_FINISH = "UPDATE jobs SET state = $3, outcome = $4, fault = $5, reason = $6, outputs = $7, hold = NULL, ended_us = $8 WHERE id = $1 AND state = $2";
+
+    CLAIM_INSERT = "INSERT INTO group_claims (repository, name, run, leg, part, queue, cancel_in_progress, state, asked_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id";
+    CLAIM_LIST_OPEN = concat!(claims!(), " WHERE c.repository = $1 AND c.released_us IS NULL ORDER BY c.id");
+    CLAIM_LIST_BY_RUN = concat!(claims!(), " WHERE c.run = $1 ORDER BY c.id");
+    CLAIM_REPOSITORIES_PENDING = "SELECT DISTINCT repository FROM group_claims WHERE state = 'pending' ORDER BY repository";
+    CLAIM_HOLD = "UPDATE group_claims SET state = $3, held_us = $4 WHERE id = $1 AND state = $2";
+    CLAIM_RELEASE = "UPDATE group_claims SET state = $3, released_us = $4 WHERE id = $1 AND state = $2";
+    CLAIM_STOP = "UPDATE group_claims SET stop = $2 WHERE id = $1 AND stop IS NULL";
 
     ATTEMPT_INSERT = concat!("INSERT INTO attempts (", attempt_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
     ATTEMPT_FETCH = concat!("SELECT ", attempt_columns!(), " FROM attempts WHERE id = $1");

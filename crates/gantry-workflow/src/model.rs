@@ -1,7 +1,7 @@
 //! The typed model of workflow and action files. Texts that may hold `${{ }}` are kept as written
 //! with their place ([`Template`]); evaluation happens when their contexts exist.
 
-use gantry_core::{Diagnostic, Span};
+use gantry_core::{Diagnostic, Queue, Span};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +109,9 @@ pub struct Concurrency {
     pub group: Template,
     /// `cancel-in-progress:`, as written.
     pub cancel_in_progress: Option<Template>,
+    /// `queue:`.
+    #[serde(default)]
+    pub queue: Queue,
 }
 
 /// One entry of `jobs:`.

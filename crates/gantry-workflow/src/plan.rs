@@ -4,8 +4,8 @@
 mod call;
 mod calls;
 mod context;
-mod effect;
 mod glob;
+pub(crate) mod group;
 mod inputs;
 mod legs;
 mod matrix;
@@ -17,8 +17,8 @@ mod triggers;
 
 use std::collections::HashSet;
 
-use gantry_core::Diagnostic;
 use gantry_core::diag::did_you_mean;
+use gantry_core::{Diagnostic, GroupAsk};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,7 @@ use crate::model::{Job, RunDefaults, Workflow};
 pub use call::{CallSite, SecretsLayer, SecretsMap, call_secrets};
 pub(crate) use call::{ancestors, sub_plan};
 pub use calls::{CallTarget, Called, CalledEntry, Found, Library, NoLibrary};
+pub use group::uses_groups;
 pub use legs::expand_job;
 pub use pick::pick_legs;
 use scope::PlanScope;
@@ -126,6 +127,9 @@ pub struct Plan {
     /// Where it stands within the run, when this is the plan of a called workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<call::CalledAs>,
+    /// The concurrency group of the whole run, or of the call when this is the plan of a called workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<GroupAsk>,
 }
 
 impl Plan {
@@ -243,7 +247,10 @@ pub fn plan_with(
         if settings.ignore_triggers { None } else { triggers::refusal(workflow, event) };
     let origin = calls::Origin { repository: settings.repository.clone(), git_ref: None };
     let calls = calls::load(workflow, &settings.workflow_path, &origin, library, &mut diagnostics);
-    diagnostics.extend(effect::without(workflow, &settings.workflow_path));
+    let concurrency = workflow.concurrency.as_ref().and_then(|c| {
+        let asked = group::ask(c, &scope, &settings.workflow_path);
+        asked.map_err(|problem| diagnostics.push(*problem)).ok()
+    });
     let mut plan = Plan {
         workflow: name,
         run_name,
@@ -261,6 +268,7 @@ pub fn plan_with(
         calls,
         origin,
         called: None,
+        concurrency,
     };
     let selected = selection(workflow, settings, &mut plan.diagnostics);
     for (id, job) in &workflow.jobs {

@@ -6,11 +6,12 @@
 mod call;
 mod condition;
 mod finish;
+mod group;
 mod job;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gantry_core::{JobState, Verdict};
+use gantry_core::{GroupAsk, JobState, Part, Verdict};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +27,21 @@ pub struct RunView {
     pub cancel_requested: bool,
     /// Keys of the running legs that a [`Decision::Cancel`] was made for already.
     pub cancelling: BTreeSet<String>,
+    /// Why it is to end, when that was said.
+    pub cancel_reason: Option<String>,
+    /// Claims to concurrency groups by leg key (empty for the run itself) and part.
+    pub claims: BTreeMap<(String, Part), ClaimView>,
     /// [`Decision::Finish`] was made already: the run is over.
     pub finished: bool,
+}
+
+/// A claim to a concurrency group as stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClaimView {
+    /// It has the group.
+    pub held: bool,
+    /// Whoever made it is to end for another, and why.
+    pub stop: Option<String>,
 }
 
 /// One leg as stored.
@@ -55,6 +69,15 @@ pub enum Decision {
         job: String,
         /// Its legs.
         legs: Vec<Leg>,
+    },
+    /// Claim a concurrency group; what asks for it begins once the claim is held.
+    Claim {
+        /// Leg key; empty for the run itself.
+        leg: String,
+        /// Which part of the run asks.
+        part: Part,
+        /// What it asks for.
+        group: GroupAsk,
     },
     /// Queue a leg: its needs are done and its condition holds.
     Queue {
@@ -96,9 +119,18 @@ pub fn next(plan: &Plan, view: &RunView) -> Vec<Decision> {
     if view.finished {
         return out;
     }
+    if let Some(group) = plan.concurrency.as_ref().filter(|_| plan.not_triggered.is_none()) {
+        let own = view.claims.get(&(String::new(), Part::Run));
+        if !own.is_some_and(|claim| claim.held) {
+            out.extend(group::before_run(view, own, group));
+            return out;
+        }
+    }
     let index = condition::Index::new(view);
-    let cancelled = view.cancel_requested;
-    let run = condition::Run { plan, root: plan, view, index: &index, cancelled };
+    let stop = view
+        .cancel_requested
+        .then(|| view.cancel_reason.clone().unwrap_or_else(|| "the run was cancelled".to_owned()));
+    let run = condition::Run { plan, root: plan, view, index: &index, stop: stop.as_deref() };
     if plan.not_triggered.is_none() {
         decide_all(&run, &mut out);
     }

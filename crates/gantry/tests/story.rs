@@ -352,6 +352,36 @@ fn the_older_flat_files_run_as_they_are() {
     }
 }
 
+const ALONE: &str = "on: push
+concurrency: {group: 'Only-${{ github.ref }}', queue: max}
+jobs:
+  a:
+    runs-on: ubuntu-latest
+    strategy: {matrix: {n: [1, 2]}}
+    concurrency: {group: leg, queue: max}
+    steps: [{run: 'mkdir PLACE/taken && sleep 0.1 && rmdir PLACE/taken'}]
+";
+
+#[test]
+fn workflows_and_legs_of_one_concurrency_group_never_overlap() {
+    let place = Place::alone("");
+    let text = ALONE.replace("PLACE", &place.dir.path().display().to_string());
+    for name in ["ci", "cd", "nightly"] {
+        place.write(&format!(".github/workflows/{name}.yml"), &text);
+    }
+    let (code, summary, progress) = place.run(&[]);
+    let all = outcomes(&summary);
+    assert_eq!((code, all.len()), (0, 6), "{progress}");
+    assert!(all.iter().all(|o| o.ends_with(" success")), "{all:?}");
+    let waits = "| waits: the concurrency group `Only-refs/heads/main` is held by the run";
+    assert!(progress.contains(waits), "{progress}");
+    let (_, shown, _) = place.gantry(&["why", "last"]);
+    assert!(shown.contains("group_held: the concurrency group `leg` is free"), "{shown}");
+    let plan = [".github/workflows/ci.yml"];
+    let (_, planned, _) = place.gantry(&[&["workflow", "plan"][..], &plan].concat());
+    assert!(planned.contains("concurrency group `Only-refs/heads/main`"), "{planned}");
+}
+
 #[test]
 fn plain_output_is_steps_and_their_output_and_everything_only_when_asked() {
     let place = Place::alone(

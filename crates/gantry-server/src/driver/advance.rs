@@ -7,6 +7,7 @@ use gantry_core::{
     AttemptState, Fault, JobId, JobState, Outcome, RunId, RunState, Timestamp, Verdict,
 };
 use gantry_mesh::{Next, Standing};
+use gantry_store::claims::ClaimRecord;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::jobs::JobRecord;
 use gantry_store::runs::RunRecord;
@@ -16,6 +17,7 @@ use gantry_workflow::progress::{Decision, LegView, RunView, next};
 use indexmap::IndexMap;
 
 use crate::HubError;
+use crate::driver::groups::{self, Settled};
 use crate::events::RunEvent;
 use crate::ids::{fresh, now};
 use crate::state::{LiveRun, LiveSubmission, Shared};
@@ -28,50 +30,63 @@ const SEQ_PER_JOB: u32 = 1 << 20;
 /// Moves a run on as far as it goes and answers the runs that must be looked at because of it.
 pub(crate) async fn advance(shared: &Arc<Shared>, id: RunId) -> Result<Vec<RunId>, HubError> {
     let Some(live) = shared.run(id) else { return after_end(shared, id).await };
+    let mut others = Vec::new();
     for _ in 0..MAX_ROUNDS {
-        let (record, jobs, cancelling) = load(shared, id).await?;
+        let Loaded { record, jobs, cancelling, claims } = load(shared, &live).await?;
         if record.state.is_final() {
             shared.live().runs.remove(&id);
-            return after_end(shared, id).await;
+            others.extend(after_end(shared, id).await?);
+            return Ok(others);
         }
         if record.state == RunState::Pending && jobs.is_empty() {
             match upstreams(shared, &live).await? {
                 Next::Begin => {}
-                Next::Wait(_) => return Ok(Vec::new()),
+                Next::Wait(_) => return Ok(others),
                 Next::Skip(reason) => {
                     finish_unstarted(shared, &record, reason).await?;
                     continue;
                 }
             }
         }
-        let decisions = next(&live.plan, &view(&record, &jobs, cancelling));
+        let decisions = next(&live.plan, &view(&record, &jobs, cancelling, claims));
         if decisions.is_empty() {
-            return Ok(Vec::new());
+            return Ok(others);
         }
+        let claimed = decisions.iter().any(|d| matches!(d, Decision::Claim { .. }));
         let run = Arc::clone(&live);
-        let events = shared
+        let Settled { events, runs } = shared
             .db
             .write(move |tx| {
                 Box::pin(async move { apply(tx, &run, &record, &jobs, decisions, now()).await })
             })
             .await?;
-        if events.is_empty() {
-            return Ok(Vec::new());
+        others.extend(runs.into_iter().filter(|run| *run != id));
+        if events.is_empty() && !claimed {
+            return Ok(others);
         }
         for event in events {
             shared.tell(event);
         }
     }
     tracing::error!(run = %id, "decisions never settle");
-    Ok(Vec::new())
+    Ok(others)
 }
 
-type Loaded = (RunRecord, Vec<JobRecord>, BTreeSet<String>);
+/// A run as stored.
+struct Loaded {
+    record: RunRecord,
+    jobs: Vec<JobRecord>,
+    /// Keys of the jobs whose runner was asked to end them.
+    cancelling: BTreeSet<String>,
+    /// Its claims to concurrency groups.
+    claims: Vec<ClaimRecord>,
+}
 
-/// The run, its jobs, and the keys of those whose runner was asked to end them.
-async fn load(shared: &Shared, id: RunId) -> Result<Loaded, StoreError> {
+async fn load(shared: &Shared, live: &LiveRun) -> Result<Loaded, StoreError> {
+    let id = live.id;
     let mut conn = shared.db.read().await?;
-    let (run, jobs) = (conn.run_fetch(id).await?, conn.job_list(id).await?);
+    let (record, jobs) = (conn.run_fetch(id).await?, conn.job_list(id).await?);
+    let claims = if live.grouped { conn.claim_list_by_run(id).await? } else { Vec::new() };
     let mut cancelling = BTreeSet::new();
     if jobs.iter().any(|j| j.state == JobState::Running) {
         for attempt in conn.attempt_list(id).await? {
@@ -81,10 +96,15 @@ async fn load(shared: &Shared, id: RunId) -> Result<Loaded, StoreError> {
             }
         }
     }
-    Ok((run, jobs, cancelling))
+    Ok(Loaded { record, jobs, cancelling, claims })
 }
 
-fn view(record: &RunRecord, jobs: &[JobRecord], cancelling: BTreeSet<String>) -> RunView {
+fn view(
+    record: &RunRecord,
+    jobs: &[JobRecord],
+    cancelling: BTreeSet<String>,
+    claims: Vec<ClaimRecord>,
+) -> RunView {
     let legs = jobs
         .iter()
         .map(|job| {
@@ -102,6 +122,8 @@ fn view(record: &RunRecord, jobs: &[JobRecord], cancelling: BTreeSet<String>) ->
         legs,
         cancel_requested: record.state == RunState::Cancelling,
         cancelling,
+        cancel_reason: record.cancel_reason.clone(),
+        claims: groups::views(claims),
         finished: record.state.is_final(),
     }
 }
@@ -212,8 +234,8 @@ async fn apply(
     jobs: &[JobRecord],
     decisions: Vec<Decision>,
     at: Timestamp,
-) -> Result<Vec<RunEvent>, StoreError> {
-    let mut events = Vec::new();
+) -> Result<Settled, StoreError> {
+    let Settled { mut events, mut runs } = Settled::default();
     for decision in decisions {
         match decision {
             Decision::Expand { job, legs } => {
@@ -223,6 +245,11 @@ async fn apply(
                     tx.job_insert(&new).await?;
                     events.push(changed(&new, JobState::Waiting, None));
                 }
+            }
+            Decision::Claim { leg, part, group } => {
+                let settled = groups::claim(tx, run, &leg, part, group, at).await?;
+                events.extend(settled.events);
+                runs.extend(settled.runs);
             }
             Decision::Queue { leg, needs } => {
                 let Some(job) = jobs.iter().find(|j| j.key == leg) else { continue };
@@ -248,7 +275,7 @@ async fn apply(
             }
         }
     }
-    Ok(events)
+    Ok(Settled { events, runs })
 }
 
 fn waiting(run: &LiveRun, job: &str, leg: &Leg, n: u32, at: Timestamp) -> JobRecord {

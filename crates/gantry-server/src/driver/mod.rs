@@ -7,13 +7,14 @@
 pub(crate) mod advance;
 pub(crate) mod cancel;
 pub(crate) mod dispatch;
+pub(crate) mod groups;
 pub(crate) mod lease;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod shelf;
 pub(crate) mod spec;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,7 +153,9 @@ impl Driver {
 
     async fn tick(&mut self) -> Result<(), HubError> {
         let lost = lease::take_back_lost(&self.shared).await?;
-        let all: Vec<RunId> = self.shared.live().runs.keys().copied().collect();
+        groups::bury_dead_holders(&self.shared).await?;
+        let mut all: Vec<RunId> = self.shared.live().runs.keys().copied().collect();
+        all.sort();
         if !lost.is_empty() || !all.is_empty() {
             self.settle(all).await?;
         }
@@ -160,9 +163,18 @@ impl Driver {
     }
 
     /// Moves these runs on, and those that follow from them, then places what is queued.
-    async fn settle(&mut self, mut runs: Vec<RunId>) -> Result<(), HubError> {
-        while let Some(run) = runs.pop() {
-            runs.extend(advance::advance(&self.shared, run).await?);
+    ///
+    /// Older runs come first: they are the first to ask for a concurrency group.
+    async fn settle(&mut self, runs: Vec<RunId>) -> Result<(), HubError> {
+        let mut runs = VecDeque::from(runs);
+        loop {
+            while let Some(run) = runs.pop_front() {
+                runs.extend(advance::advance(&self.shared, run).await?);
+            }
+            runs.extend(groups::promote(&self.shared).await?);
+            if runs.is_empty() {
+                break;
+            }
         }
         while self.dispatch().await? {}
         Ok(())

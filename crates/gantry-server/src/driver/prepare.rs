@@ -10,6 +10,7 @@ use gantry_mesh::{Graph, GraphError};
 use gantry_store::StoreError;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::runs::{RunPlanRecord, RunRecord};
+use gantry_workflow::plan::uses_groups;
 use indexmap::IndexMap;
 
 use crate::HubError;
@@ -222,6 +223,7 @@ impl Outcome {
                 submission: id,
                 repository: name,
                 workflow_path: record.workflow_path.clone(),
+                grouped: uses_groups(&plan),
                 plan,
                 settings: repo.settings.clone(),
                 source: source.clone(),

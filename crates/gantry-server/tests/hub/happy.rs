@@ -106,6 +106,7 @@ async fn what_happens_is_told_and_can_be_read_by_another_process() {
         seen.push(match event {
             RunEvent::RunStored { .. } => "run stored".to_owned(),
             RunEvent::RunChanged { state, .. } => format!("run {state}"),
+            RunEvent::Waits { .. } => "waits".to_owned(),
             RunEvent::JobChanged { state, .. } => format!("job {state}"),
             RunEvent::StepChanged { state, .. } => format!("step {state}"),
             RunEvent::LogGrew { .. } => "log grew".to_owned(),

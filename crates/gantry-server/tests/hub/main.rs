@@ -5,6 +5,7 @@
 
 mod failures;
 mod fleets;
+mod groups;
 mod happy;
 mod kill;
 mod protocol;

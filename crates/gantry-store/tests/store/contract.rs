@@ -1,10 +1,12 @@
 //! The contract of the records: what is put comes back, and every change of state is a compare-and-set.
 
 use gantry_core::{
-    ArtifactId, AttemptId, AttemptState, Digest, EventId, Fault, JobId, JobState, LeaseId,
-    Resources, RunId, RunState, RunnerId, StepState, Timestamp, Usage, Verdict,
+    ArtifactId, AttemptId, AttemptState, ClaimState, Digest, EventId, Fault, GroupAsk, JobId,
+    JobState, LeaseId, Part, Queue, Resources, RunId, RunState, RunnerId, StepState, Timestamp,
+    Usage, Verdict,
 };
 use gantry_store::attempts::{AttemptEnd, AttemptRecord, LeaseRecord};
+use gantry_store::claims::NewClaim;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::files::{ArtifactRecord, CacheRecord};
 use gantry_store::hubs::HubRecord;
@@ -425,4 +427,55 @@ async fn hubs_runners_and_decisions_come_back_in_order() {
         assert_eq!(all, [decision(0), decision(1), decision(2)]);
         assert_eq!(conn.decision_list_by_run(RunId(id(1))).await.unwrap(), all[1..]);
     }
+}
+
+#[tokio::test]
+async fn a_claim_is_over_when_its_maker_has_ended_and_steps_once() {
+    for engine in engines().await {
+        let (held, left) = engine
+            .db
+            .write(|tx| Box::pin(async move { claims(tx).await }))
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e:?}", engine.name));
+        assert_eq!(held, [(false, "Prod".to_owned()), (false, "x".to_owned())], "{}", engine.name);
+        assert_eq!(left, [true, false], "{}: the leg has ended, its run has not", engine.name);
+    }
+}
+
+type Seen = (Vec<(bool, String)>, Vec<bool>);
+
+async fn claims(tx: &mut Tx) -> Result<Seen, StoreError> {
+    tx.run_insert(&run(1)).await?;
+    tx.job_insert(&job(1, "test (1)")).await?;
+    tx.claim_lock().await?;
+    let claim = |leg: &str, part, name: &str| NewClaim {
+        repository: "acme/app".to_owned(),
+        run: RunId(id(1)),
+        leg: leg.to_owned(),
+        part,
+        ask: GroupAsk { name: name.to_owned(), cancel_in_progress: false, queue: Queue::Max },
+        asked: AT,
+    };
+    let (leg, own) = (claim("test (1)", Part::Job, "Prod"), claim("", Part::Run, "x"));
+    let first = tx.claim_insert(&leg).await?;
+    let second = tx.claim_insert(&own).await?;
+    assert!(first < second);
+    assert_eq!(tx.claim_repositories_pending().await?, ["acme/app"]);
+    tx.claim_hold(first, ClaimState::Pending, AT).await?;
+    tx.claim_hold(second, ClaimState::Pending, AT).await?;
+    let twice = tx.claim_hold(first, ClaimState::Pending, AT).await;
+    assert!(matches!(twice, Err(StoreError::Conflict { what: "claim", .. })), "{twice:?}");
+    assert!(tx.claim_repositories_pending().await?.is_empty());
+    tx.claim_stop(first, "one").await?;
+    tx.claim_stop(first, "two").await?;
+    let open = tx.claim_list_open("acme/app").await?;
+    assert_eq!((open[0].stop.as_deref(), &open[0].claim), (Some("one"), &leg));
+    let held = open.into_iter().map(|c| (c.is_over, c.claim.ask.name)).collect();
+    let verdict = Verdict::success();
+    tx.job_finish(JobId(id(1)), JobState::Waiting, &verdict, "{}", AT).await?;
+    let left = tx.claim_list_open("acme/app").await?.iter().map(|c| c.is_over).collect();
+    tx.claim_release(first, ClaimState::Held, AT).await?;
+    assert_eq!(tx.claim_list_open("acme/app").await?.len(), 1);
+    assert_eq!(tx.claim_list_by_run(RunId(id(1))).await?.len(), 2);
+    Ok((held, left))
 }

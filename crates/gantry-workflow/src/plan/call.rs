@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calls::CalledEntry;
 use super::scope::PlanScope;
-use super::{CALL_SEPARATOR, Leg, Plan, inputs, plan_job};
+use super::{CALL_SEPARATOR, Leg, Plan, group, inputs, plan_job};
 use crate::expr::{ExprError, Value};
 use crate::model::{CallSecrets, Env, Job};
 
@@ -107,6 +107,11 @@ pub(crate) fn sub_plan(
     };
     let inputs =
         inputs::of_call(defined, &given, &defaults).map_err(|(message, fix)| bad(message, fix))?;
+    let own = PlanScope { inputs: Some(&inputs), ..defaults };
+    let concurrency = match &called.workflow.concurrency {
+        Some(c) => Some(group::ask(c, &own, &called.file)?),
+        None => None,
+    };
     let mut secrets = parent.called.as_ref().map(|c| c.secrets.clone()).unwrap_or_default();
     secrets.push(layer(parent, job, leg, needs));
     let mut plan = Plan {
@@ -131,6 +136,7 @@ pub(crate) fn sub_plan(
             name: leg.name.clone(),
             secrets,
         }),
+        concurrency,
     };
     for (id, job) in &called.workflow.jobs {
         let planned = plan_job(&plan, &root.calls, &called.workflow, id, job, true);

@@ -17,6 +17,7 @@ pub fn summary(plan: &Plan) -> Json {
         "triggered": plan.not_triggered.is_none(),
         "not_triggered": plan.not_triggered,
         "inputs": plan.inputs,
+        "concurrency": plan.concurrency,
         "jobs": jobs,
         "diagnostics": plan.diagnostics,
     })
@@ -76,6 +77,7 @@ fn job_summary(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
         "needs": planned.needs,
         "if": planned.job.condition.as_ref().map(|t| &t.text),
         "uses": planned.job.uses.as_ref().map(|t| &t.text),
+        "concurrency": planned.job.concurrency.as_ref().map(|c| &c.group.text),
         "called": called(root, plan, planned),
         "runs_on": runs_on,
         "legs": legs,

@@ -7,6 +7,7 @@ use gantry_core::{Fault, JobState, Verdict};
 use indexmap::IndexMap;
 
 use super::condition::{Run, jobs_context};
+use super::group::Gate;
 use super::job::{Case, most_at_once, why};
 use super::{Decision, decide_all, finish};
 use crate::expr::ExprError;
@@ -25,7 +26,7 @@ impl Case<'_> {
         let begun = self
             .stored()
             .iter()
-            .filter(|(key, l)| open(l.state) && self.run.has_begun(key))
+            .filter(|(key, l)| open(l.state) && (self.run.has_begun(key) || self.has_claimed(key)))
             .count();
         let mut room = most_at_once(&definitions).saturating_sub(begun);
         for (key, leg) in self.stored().iter().filter(|(_, l)| open(l.state)) {
@@ -39,20 +40,26 @@ impl Case<'_> {
                     self.end(key, Verdict::cancelled(Fault::User, reason.clone()), out);
                     continue;
                 }
-                if room == 0 {
-                    continue;
+                if !self.has_claimed(key) {
+                    if room == 0 {
+                        continue;
+                    }
+                    room -= 1;
                 }
-                room -= 1;
             }
             if let Some(definition) = definitions.iter().find(|d| d.key == **key) {
-                self.inside(definition, stop.is_some(), out);
+                self.one(definition, stop.as_deref(), out);
             }
         }
     }
 
-    /// What follows inside of one call, and its end when nothing does.
-    fn inside(&self, leg: &Leg, stopped: bool, out: &mut Vec<Decision>) {
+    /// What follows for one call: its groups are claimed, then it goes on inside.
+    fn one(&self, leg: &Leg, stop: Option<&str>, out: &mut Vec<Decision>) {
         let run = self.run;
+        let begun = run.has_begun(&leg.key);
+        if !begun && !self.pass(leg, self.gate(leg), out) {
+            return;
+        }
         let plan = match sub_plan(run.root, run.plan, &self.planned.job, leg, &self.needs) {
             Ok(plan) => plan,
             Err(d) => {
@@ -60,20 +67,37 @@ impl Case<'_> {
                 return;
             }
         };
-        let sub = Run {
-            plan: &plan,
-            root: run.root,
-            view: run.view,
-            index: run.index,
-            cancelled: run.cancelled || stopped,
-        };
+        if !begun && !self.pass(leg, self.gate_of_called(leg, plan.concurrency.as_ref()), out) {
+            return;
+        }
+        let stop = run.stop.or(stop).or_else(|| self.stopped(&leg.key));
+        self.inside(
+            leg,
+            &Run { plan: &plan, root: run.root, view: run.view, index: run.index, stop },
+            out,
+        );
+    }
+
+    /// Whether a call passes a gate; what follows when it does not is decided.
+    fn pass(&self, leg: &Leg, gate: Gate, out: &mut Vec<Decision>) -> bool {
+        match gate {
+            Gate::Open => return true,
+            Gate::Shut => {}
+            Gate::Claim(claim) => out.push(claim),
+            Gate::End(verdict) => self.end(&leg.key, verdict, out),
+        }
+        false
+    }
+
+    /// What follows inside of one call, and its end when nothing does.
+    fn inside(&self, leg: &Leg, sub: &Run<'_>, out: &mut Vec<Decision>) {
         let before = out.len();
-        decide_all(&sub, out);
+        decide_all(sub, out);
         if out.len() > before {
             return;
         }
-        let Some(verdict) = finish::verdict(&sub) else { return };
-        match outputs(&sub) {
+        let Some(verdict) = finish::verdict(sub) else { return };
+        match outputs(sub) {
             Ok(outputs) => self.end_with(&leg.key, verdict, outputs, out),
             Err((name, e)) => {
                 let why = format!("the output `{name}` of the called workflow has no value: {e}");

@@ -39,8 +39,8 @@ pub(super) struct Run<'a> {
     pub view: &'a RunView,
     /// The same, found fast.
     pub index: &'a Index<'a>,
-    /// Whether everything in it is to end: the run was cancelled, or the call.
-    pub cancelled: bool,
+    /// Why everything in it is to end: the run was cancelled, or the call.
+    pub stop: Option<&'a str>,
 }
 
 impl<'a> Run<'a> {
@@ -118,7 +118,7 @@ fn results<'j>(run: &Run<'_>, jobs: impl Iterator<Item = &'j String>) -> Value {
 
 /// What the status functions say for a job: they look at everything that it needs, near and far.
 pub(super) fn status(run: &Run<'_>, planned: &PlannedJob) -> Status {
-    if run.cancelled {
+    if run.stop.is_some() {
         return Status::Cancelled;
     }
     let mut open: Vec<&str> = planned.needs.iter().map(String::as_str).collect();

@@ -36,8 +36,8 @@ pub(super) fn verdict(run: &Run<'_>) -> Option<Verdict> {
         })
         .collect();
     let cancelled = ended.iter().find(|(_, _, v)| v.outcome == Outcome::Cancelled);
-    if run.cancelled && cancelled.is_some() {
-        return Some(Verdict::cancelled(Fault::User, "the run was cancelled"));
+    if let Some(reason) = run.stop.filter(|_| cancelled.is_some()) {
+        return Some(Verdict::cancelled(Fault::User, reason));
     }
     if let Some((key, _, first)) = failed.first() {
         let fault = failed.iter().filter_map(|(_, _, v)| v.fault).min_by_key(|f| precedence(*f));

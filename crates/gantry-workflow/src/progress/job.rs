@@ -6,6 +6,7 @@ use gantry_core::{Diagnostic, Fault, JobState, Outcome, Verdict};
 use indexmap::IndexMap;
 
 use super::condition::{Run, holds, needs_context, result, status};
+use super::group::Gate;
 use super::{Decision, LegView};
 use crate::expr::{Status, Value};
 use crate::plan::{Leg, Legs, PlannedJob, Support, expand_job};
@@ -69,8 +70,8 @@ impl Case<'_> {
     /// A job with legs, not all of them ended.
     fn legs(&self, out: &mut Vec<Decision>) {
         if let Some(verdict) = self.refusal() {
-            if self.run.cancelled {
-                self.cancel_all("the run is cancelled", out);
+            if let Some(reason) = self.run.stop {
+                self.cancel_all(reason, out);
                 return;
             }
             for (key, leg) in self.stored() {
@@ -85,7 +86,22 @@ impl Case<'_> {
             self.cancel_all(&format!("`{failed}` failed, and the matrix fails fast"), out);
             return;
         }
+        self.give_way(out);
         self.queue(&definitions, out);
+    }
+
+    /// Ends the legs that were begun and whose group another takes.
+    fn give_way(&self, out: &mut Vec<Decision>) {
+        for (key, leg) in self.stored() {
+            let Some(reason) = self.stopped(key) else { continue };
+            match leg.state {
+                JobState::Queued => self.end(key, Verdict::cancelled(Fault::User, reason), out),
+                JobState::Running if !self.run.view.cancelling.contains(*key) => {
+                    out.push(Decision::Cancel { leg: (*key).clone(), reason: reason.to_owned() });
+                }
+                _ => {}
+            }
+        }
     }
 
     pub(super) fn stored(&self) -> &[(&String, &LegView)] {
@@ -98,7 +114,7 @@ impl Case<'_> {
         match holds(self.run.plan, self.planned, &self.needs, status) {
             Err(e) => Some(Verdict::failure(Fault::User, format!("`if` has no value: {e}"))),
             Ok(false) if status == Status::Cancelled => {
-                Some(Verdict::cancelled(Fault::User, "the run is cancelled"))
+                Some(Verdict::cancelled(Fault::User, self.run.stop.unwrap_or_default()))
             }
             Ok(false) => Some(Verdict::skipped(self.skip_reason(status))),
             Ok(true) => match &self.planned.support {
@@ -173,20 +189,35 @@ impl Case<'_> {
     }
 
     fn queue(&self, definitions: &[Leg], out: &mut Vec<Decision>) {
-        let active = |l: &LegView| matches!(l.state, JobState::Queued | JobState::Running);
-        let active = self.stored().iter().filter(|(_, l)| active(l)).count();
+        let active = |key: &str, l: &LegView| match l.state {
+            JobState::Queued | JobState::Running => true,
+            JobState::Waiting => self.has_claimed(key),
+            JobState::Finished => false,
+        };
+        let active = self.stored().iter().filter(|(key, l)| active(key, l)).count();
         let mut room = most_at_once(definitions).saturating_sub(active);
         for (key, leg) in self.stored() {
             if leg.state != JobState::Waiting {
                 continue;
             }
-            let cause =
-                definitions.iter().find(|d| d.key == **key).and_then(|d| d.unsupported.first());
-            if let Some(cause) = cause {
+            let definition = definitions.iter().find(|d| d.key == **key);
+            if let Some(cause) = definition.and_then(|d| d.unsupported.first()) {
                 self.end(key, refused(cause), out);
-            } else if room > 0 {
+                continue;
+            }
+            if !self.has_claimed(key) {
+                if room == 0 {
+                    continue;
+                }
                 room -= 1;
-                out.push(Decision::Queue { leg: (*key).clone(), needs: self.needs.clone() });
+            }
+            match definition.map_or(Gate::Open, |d| self.gate(d)) {
+                Gate::Open => {
+                    out.push(Decision::Queue { leg: (*key).clone(), needs: self.needs.clone() });
+                }
+                Gate::Shut => {}
+                Gate::Claim(claim) => out.push(claim),
+                Gate::End(verdict) => self.end(key, verdict, out),
             }
         }
     }

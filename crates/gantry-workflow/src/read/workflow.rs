@@ -1,8 +1,10 @@
 //! The top of a workflow file.
 
+use gantry_core::Queue;
+
 use super::expressions::list;
 use super::{Reader, avail};
-use crate::model::{Concurrency, RunDefaults, Workflow};
+use crate::model::{Concurrency, RunDefaults, Template, Workflow};
 use crate::syntax::{Kind, Node};
 
 const ROOT: &[&str] = &[
@@ -94,10 +96,11 @@ impl Reader<'_> {
     ) -> Option<Concurrency> {
         let Kind::Map(_) = node.kind else {
             let group = self.full_text(node, "concurrency", allowed)?;
-            return Some(Concurrency { group, cancel_in_progress: None });
+            return Some(Concurrency { group, cancel_in_progress: None, queue: Queue::Single });
         };
         let mut group = None;
-        let mut cancel = None;
+        let mut cancel: Option<Template> = None;
+        let mut queue = Queue::Single;
         let mut seen = false;
         for (name, _, value) in
             self.fields(node, "`concurrency`", &["group", "cancel-in-progress", "queue"])
@@ -108,24 +111,33 @@ impl Reader<'_> {
                     group = self.full_text(value, "group", allowed);
                 }
                 "cancel-in-progress" => cancel = self.boolean(value, &name, allowed),
-                _ => {
-                    if let Some(word) = self.plain(value, "queue")
-                        && !QUEUES.contains(&word.as_str())
-                    {
-                        let known = list(QUEUES);
-                        self.error(
-                            "workflow/wrong-type",
-                            value.span,
-                            format!("`{word}` is not a form of `queue`"),
-                            format!("known: {known}"),
-                        );
-                    }
-                }
+                _ => queue = self.queue(value),
             }
+        }
+        if queue == Queue::Max && cancel.as_ref().is_some_and(|t| t.text == "true") {
+            self.error(
+                "workflow/bad-concurrency",
+                node.span,
+                "`queue: max` and `cancel-in-progress: true` exclude each other",
+                "remove one of them",
+            );
         }
         if !seen {
             self.missing(node.span, "`concurrency`", "group", "name the group under `group`");
         }
-        group.map(|group| Concurrency { group, cancel_in_progress: cancel })
+        group.map(|group| Concurrency { group, cancel_in_progress: cancel, queue })
+    }
+
+    fn queue(&mut self, node: &Node) -> Queue {
+        let Some(word) = self.plain(node, "queue") else { return Queue::Single };
+        word.parse().unwrap_or_else(|_| {
+            self.error(
+                "workflow/wrong-type",
+                node.span,
+                format!("`{word}` is not a form of `queue`"),
+                format!("known: {}", list(QUEUES)),
+            );
+            Queue::Single
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! Workflows, plans and runs for the tests of this folder.
 
-use gantry_core::{JobState, Outcome, Verdict};
+use gantry_core::{JobState, Outcome, Part, Verdict};
 use gantry_workflow::model::{Workflow, read_workflow};
 use gantry_workflow::plan::{CallTarget, Event, Found, Library, Plan, Settings, plan, plan_with};
-use gantry_workflow::progress::{Decision, LegView, RunView, next};
+use gantry_workflow::progress::{ClaimView, Decision, LegView, RunView, next};
 
 /// Reads a workflow that must be without errors.
 pub fn workflow(text: &str) -> Workflow {
@@ -105,6 +105,11 @@ impl Run {
                     assert!(self.view.legs.insert(leg.key, view).is_none(), "a leg twice");
                 }
             }
+            Decision::Claim { leg, part, group } => {
+                self.log.push(format!("claim {leg} {} {}", part.as_str(), group.name));
+                let claimed = self.view.claims.insert((leg, part), ClaimView::default());
+                assert!(claimed.is_none(), "claimed twice");
+            }
             Decision::Queue { leg, .. } => {
                 self.log.push(format!("queue {leg}"));
                 self.to(&leg, JobState::Queued);
@@ -140,6 +145,19 @@ impl Run {
     fn to(&mut self, leg: &str, state: JobState) {
         let view = self.view.legs.get_mut(leg).expect("the leg exists");
         view.state = view.state.step(state).expect("a legal transition");
+    }
+
+    /// A claim gets its group, and the run moves on.
+    pub fn hold(&mut self, leg: &str, part: Part) {
+        self.view.claims.get_mut(&(leg.to_owned(), part)).expect("a claim").held = true;
+        self.settle();
+    }
+
+    /// A claim ends for another of its group, and the run moves on.
+    pub fn stop(&mut self, leg: &str, part: Part, reason: &str) {
+        let claim = self.view.claims.get_mut(&(leg.to_owned(), part)).expect("a claim");
+        claim.stop = Some(reason.to_owned());
+        self.settle();
     }
 
     /// A queued leg begins to run.

@@ -7,6 +7,7 @@ mod diagnostics;
 mod filters;
 mod grammar;
 mod graph;
+mod groups;
 mod matrix;
 mod oracle;
 mod plans;

@@ -171,22 +171,3 @@ fn a_plan_survives_its_text_form() {
     assert_eq!(back, p);
     let _: IndexMap<String, serde_json::Value> = serde_json::from_str(&text).expect("an object");
 }
-
-#[test]
-fn a_concurrency_group_is_said_to_have_no_effect() {
-    let planned = planned(
-        "on: push\nconcurrency: {group: 'all-${{ github.ref }}', cancel-in-progress: true}\njobs:\n  a:\n    concurrency: one\n    runs-on: ubuntu-latest\n    steps: [{run: x}]\n",
-    );
-    let said: Vec<String> = planned
-        .diagnostics
-        .iter()
-        .map(|d| format!("{} {} {}", d.code, d.span.expect("a place").line, d.message))
-        .collect();
-    assert_eq!(
-        said,
-        [
-            "workflow/no-effect 2 the concurrency group `all-${{ github.ref }}` has no effect here",
-            "workflow/no-effect 5 the concurrency group `one` has no effect here",
-        ]
-    );
-}

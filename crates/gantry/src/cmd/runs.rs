@@ -192,6 +192,7 @@ async fn show(name: &str, data: &DataArgs) -> Done {
         human_ms(run.duration_ms),
         reason(run.verdict.as_ref())
     );
+    text += &waits(&view, "");
     for (job, found) in run.jobs.iter().zip(&view.jobs) {
         let word = job
             .verdict
@@ -203,6 +204,7 @@ async fn show(name: &str, data: &DataArgs) -> Done {
             human_ms(job.duration_ms),
             reason(job.verdict.as_ref())
         );
+        text += &waits(&view, &job.key);
         for step in &job.steps {
             let word = step.conclusion.as_ref().map_or("unfinished", |v| v.outcome.as_str());
             text += &format!("    {word:9} {:>8}  {}\n", human_ms(step.duration_ms), step.name);
@@ -217,6 +219,12 @@ async fn show(name: &str, data: &DataArgs) -> Done {
         );
     }
     out::answer(data.json, &run, &text)
+}
+
+/// What a run, or the leg of this key, waits for.
+fn waits(view: &RunView, leg: &str) -> String {
+    let own = view.waits.iter().filter(|wait| wait.leg == leg);
+    own.fold(String::new(), |text, wait| format!("{text}    waits: {}\n", wait.reason))
 }
 
 fn reason(verdict: Option<&gantry_core::Verdict>) -> String {

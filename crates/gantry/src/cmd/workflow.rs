@@ -260,6 +260,9 @@ fn plan_text(made: &Plan) -> String {
     if let Some(reason) = &made.not_triggered {
         text += &format!("not started: {reason}\n");
     }
+    if let Some(group) = &made.concurrency {
+        text += &format!("  concurrency group `{}`\n", group.name);
+    }
     for (id, job) in &made.jobs {
         text += &job_text(id, job);
     }
@@ -293,6 +296,9 @@ fn job_text(id: &str, job: &PlannedJob) -> String {
                     &format!("    {}  {}\n", leg.name, console::style(format!("on {on}")).dim());
             }
         }
+    }
+    if let Some(concurrency) = &job.job.concurrency {
+        text += &format!("    concurrency group `{}`\n", concurrency.group.text);
     }
     if let Some(condition) = &job.job.condition {
         text += &format!("    if {}\n", condition.text);

@@ -77,6 +77,10 @@ impl Follower {
                 self.learn(run).await?;
                 self.run_ended(run, verdict.as_ref());
             }
+            Ok(RunEvent::Waits { run, leg, reason }) => {
+                self.learn(run).await?;
+                self.waits(run, &leg, &reason);
+            }
             Ok(RunEvent::JobChanged { run, job, key, state, verdict, attempt }) => {
                 self.learn(run).await?;
                 self.job(run, job, &key, state, verdict.as_ref(), attempt).await?;
@@ -133,14 +137,20 @@ impl Follower {
         if has_jobs && verdict.outcome == Outcome::Success {
             return;
         }
-        let name = run.workflow_path.rsplit('/').next().unwrap_or_default();
-        let what = if name.is_empty() {
-            short(&run.repository).to_owned()
-        } else {
-            format!("{} · {name}", short(&run.repository))
-        };
+        let what = run.label();
         let why = verdict.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
         self.view.note(&format!("{what} | {}{why}", verdict.outcome));
+    }
+
+    /// Says for what a run, or one of its legs, waits.
+    fn waits(&mut self, id: RunId, leg: &str, reason: &str) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let what = if leg.is_empty() {
+            run.label()
+        } else {
+            format!("{} · {leg}", short(&run.repository))
+        };
+        self.view.note(&format!("{what} | waits: {reason}"));
     }
 
     async fn job(
@@ -254,6 +264,17 @@ impl Follower {
             self.run_ended(record.id, record.verdict.as_ref());
         }
         Ok(())
+    }
+}
+
+impl Run {
+    /// The repository and the workflow's file.
+    fn label(&self) -> String {
+        let repository = short(&self.repository);
+        match self.workflow_path.rsplit('/').next() {
+            None | Some("") => repository.to_owned(),
+            Some(name) => format!("{repository} · {name}"),
+        }
     }
 }
 
