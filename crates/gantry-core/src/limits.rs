@@ -38,5 +38,9 @@ pub const MAX_CALL_LEVELS: usize = 10;
 pub const MAX_CALLED_WORKFLOWS: usize = 50;
 /// Jobs and runs that wait in one concurrency group with `queue: max` (GitHub's limit).
 pub const MAX_GROUP_PENDING: usize = 100;
+/// Commits of one push whose files are compared for path filters; with more the workflow runs (GitHub's limit).
+pub const MAX_PUSHED_COMMITS: usize = 1_000;
+/// Changed files that a path filter looks at, the first ones by name (GitHub's limit).
+pub const MAX_CHANGED_FILES: usize = 3_000;
 /// Longest name of a concurrency group, in characters.
 pub const MAX_GROUP_NAME_CHARS: usize = 400;

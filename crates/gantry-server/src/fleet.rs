@@ -9,6 +9,8 @@ use gantry_workflow::expr::Value;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+pub use crate::source::changes::Changed;
+
 /// Repositories and the event that they get.
 #[derive(Debug, Clone, Serialize, Deserialize, Default)]
 pub struct Fleet {
@@ -37,6 +39,9 @@ pub struct FleetEvent {
     /// Who caused it.
     #[serde(default)]
     pub actor: String,
+    /// How the files that it changed are found.
+    #[serde(default)]
+    pub changed: Changed,
 }
 
 /// What of a fleet is to run; empty means all.

@@ -20,7 +20,9 @@ pub mod state;
 
 pub use error::HubError;
 pub use events::RunEvent;
-pub use fleet::{Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits};
+pub use fleet::{
+    Changed, Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits,
+};
 pub use hub::{Hub, HubOptions};
 pub use instance::mend;
 pub use query::Reader;

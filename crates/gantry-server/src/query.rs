@@ -10,7 +10,7 @@ use gantry_core::{AttemptId, ClaimState, Digest, EventId, JobState, RunId, RunSt
 use gantry_depot::{BlobReader, Depot, LogSync, Logs};
 use gantry_store::attempts::AttemptRecord;
 use gantry_store::claims::ClaimRecord;
-use gantry_store::decisions::DecisionRecord;
+pub use gantry_store::decisions::DecisionRecord;
 use gantry_store::files::ArtifactRecord;
 use gantry_store::jobs::JobRecord;
 use gantry_store::reports::DenialRecord;

@@ -9,6 +9,7 @@ pub(crate) mod group;
 mod inputs;
 mod legs;
 mod matrix;
+mod paths;
 mod pick;
 pub(crate) mod scope;
 mod summary;
@@ -47,8 +48,8 @@ pub struct Event {
     pub git_ref: String,
     /// Commit under test, 40 hex digits; all zero for a working tree without Git.
     pub sha: String,
-    /// Files that the event changed, when known; path filters let everything pass when not.
-    pub changed_files: Option<Vec<String>>,
+    /// Files that the event changed; path filters let everything pass when they are not known.
+    pub changes: Changes,
     /// Inputs given by hand, as text.
     pub inputs: IndexMap<String, String>,
     /// Who caused it.
@@ -57,6 +58,27 @@ pub struct Event {
     pub base_ref: Option<String>,
     /// Head branch of a pull request.
     pub head_ref: Option<String>,
+}
+
+/// The files that an event changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changes {
+    /// These.
+    Known {
+        /// Paths from the top of the repository.
+        files: Vec<String>,
+        /// What was compared, for people.
+        of: String,
+    },
+    /// Nobody knows, and why.
+    Unknown(String),
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::Unknown("nothing was compared".to_owned())
+    }
 }
 
 /// What the hub knows and the workflow file does not.
@@ -245,6 +267,9 @@ pub fn plan_with(
     });
     let not_triggered =
         if settings.ignore_triggers { None } else { triggers::refusal(workflow, event) };
+    if !settings.ignore_triggers {
+        diagnostics.extend(paths::not_judged(workflow, event, &settings.workflow_path));
+    }
     let origin = calls::Origin { repository: settings.repository.clone(), git_ref: None };
     let calls = calls::load(workflow, &settings.workflow_path, &origin, library, &mut diagnostics);
     let concurrency = workflow.concurrency.as_ref().and_then(|c| {

@@ -8,7 +8,7 @@ use crate::out::Color;
 
 mod local;
 
-pub use local::{GraphArgs, GraphFormat, ShellArgs};
+pub use local::{ChangedArgs, GraphArgs, GraphFormat, ShellArgs};
 
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
@@ -89,6 +89,7 @@ Examples:
   gantry run --event workflow_dispatch --input version=1.2
   gantry run --secret TOKEN                    from the environment, or asked for without echo
   gantry run --watch --job test                again on every change of the tree
+  gantry run --changed-since main              what path filters start for the work of this branch
   gantry run --json > summary.json             the summary for scripts; progress goes to stderr
 
 Ctrl-C once cancels gracefully, twice kills.
@@ -113,6 +114,8 @@ pub struct RunArgs {
     /// Input of the event; may be repeated.
     #[arg(long = "input", value_name = "KEY=VALUE", value_parser = key_value)]
     pub inputs: Vec<(String, String)>,
+    #[command(flatten)]
+    pub changed: ChangedArgs,
     /// Only this job and what it needs; may be repeated.
     #[arg(long = "job", value_name = "ID")]
     pub jobs_only: Vec<String>,
@@ -334,6 +337,8 @@ Examples:
         /// Input of the event; may be repeated.
         #[arg(long = "input", value_name = "KEY=VALUE", value_parser = key_value)]
         inputs: Vec<(String, String)>,
+        #[command(flatten)]
+        changed: ChangedArgs,
         /// Print JSON.
         #[arg(long)]
         json: bool,

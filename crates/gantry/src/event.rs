@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use gantry_server::Changed;
+use gantry_server::source::changes::{Asked, in_folder};
 use gantry_workflow::expr::Value;
 use gantry_workflow::plan::Event;
 
@@ -71,20 +73,25 @@ pub fn for_plan(
     name: &str,
     file: Option<&Path>,
     inputs: &[(String, String)],
+    changed: &Changed,
 ) -> Result<Event, Failure> {
     let payload = payload(file)?;
     let git = git_state(folder);
+    let given = value(payload.clone());
+    let asked = Asked { event: name, payload: Some(&given), changed };
+    let changes = in_folder(folder, asked)
+        .map_err(|e| Failure::usage("cannot find the changed files").because(&e))?;
     let text = |pointer: &str| payload.pointer(pointer).and_then(|v| v.as_str()).map(str::to_owned);
     Ok(Event {
         name: name.to_owned(),
         git_ref: text("/ref").filter(|r| r.starts_with("refs/")).unwrap_or(git.git_ref),
         sha: text("/after").or_else(|| text("/pull_request/head/sha")).unwrap_or(git.sha),
-        changed_files: None,
+        changes,
         inputs: inputs.iter().cloned().collect(),
         actor: text("/sender/login").unwrap_or_else(actor),
         base_ref: text("/pull_request/base/ref"),
         head_ref: text("/pull_request/head/ref"),
-        payload: value(payload),
+        payload: given,
     })
 }
 

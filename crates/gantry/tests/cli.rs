@@ -308,3 +308,19 @@ fn what_is_not_run_is_said_by_check_and_plan() {
     assert!(code == 0 && out.matches("cannot run:").count() == 3, "{out}");
     assert!(out.contains("asks for the runner `windows-latest`"), "{out}");
 }
+
+#[test]
+fn a_path_filter_is_judged_against_the_files_that_are_named() {
+    let file = ".github/workflows/ci.yml";
+    let text = CI.replace("on: [push, pull_request]", "on: {push: {paths: ['src/**']}}");
+    let place = Place::with(&[(file, &text)]);
+    let plan =
+        |more: &[&str]| place.json(&[&["workflow", "plan", file, "--json"], more].concat(), 0);
+    let open = plan(&[]);
+    assert_eq!(open["not_triggered"], serde_json::Value::Null);
+    assert_eq!(open["diagnostics"][0]["code"], "workflow/paths-not-judged");
+    let docs = plan(&["--changed", "./docs/a.md"])["not_triggered"].to_string();
+    assert!(docs.contains("`docs/a.md`") && docs.contains("`src/**`"), "{docs}");
+    let both = plan(&["--changed", "docs/a.md", "--changed", "src/b.c"]);
+    assert_eq!(both["not_triggered"], serde_json::Value::Null);
+}

@@ -323,7 +323,7 @@ fn event(input: &Input<'_>, snapshot: &Snapshot, inputs: &IndexMap<String, Strin
         git_ref: if git_ref.is_empty() { snapshot.source.git_ref.clone() } else { git_ref },
         payload: Value::Object(payload),
         sha: snapshot.source.sha.clone(),
-        changed_files: None,
+        changes: snapshot.changes.clone(),
         inputs: inputs.clone(),
         actor: given.actor.clone(),
         base_ref,

@@ -18,7 +18,7 @@ use crate::driver::Poke;
 use crate::driver::plan::{self, Input, NewRun, RepoPlan};
 use crate::driver::shelf::Shelf;
 use crate::events::RunEvent;
-use crate::fleet::{Fleet, FleetRepo};
+use crate::fleet::{Fleet, FleetEvent, FleetRepo};
 use crate::ids::now;
 use crate::source::{self, Snapshot, SourceError};
 use crate::state::{LiveRun, LiveSubmission, Shared};
@@ -39,7 +39,7 @@ pub(crate) async fn prepare(
     let selected: Vec<&FleetRepo> =
         fleet.repos.iter().filter(|r| fleet.filters.selects(r)).collect();
     let graph = graph(fleet, &selected);
-    let snapshots = snapshots(shared, &selected, &graph).await;
+    let snapshots = snapshots(shared, &selected, &graph, &fleet.event).await;
     let mut sources = IndexMap::new();
     for (repo, snapshot) in selected.iter().zip(&snapshots) {
         if let Ok(snapshot) = snapshot {
@@ -145,6 +145,7 @@ async fn snapshots(
     shared: &Shared,
     selected: &[&FleetRepo],
     graph: &Graph,
+    event: &FleetEvent,
 ) -> Vec<Result<Snapshot, Unread>> {
     let reads: Vec<_> = selected
         .iter()
@@ -159,6 +160,7 @@ async fn snapshots(
                         &shared.depot,
                         &shared.dir.join("tmp").join(&shared.id),
                         &repo.source,
+                        event,
                     )
                     .await
                     .map_err(Unread::Source),

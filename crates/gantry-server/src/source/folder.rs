@@ -48,7 +48,7 @@ fn main() -> String {
     "refs/heads/main".to_owned()
 }
 
-fn top_level(git: &Git, root: &Path) -> Option<PathBuf> {
+pub(super) fn top_level(git: &Git, root: &Path) -> Option<PathBuf> {
     let top = git.line(root, &["rev-parse", "--show-toplevel"], "find the top folder").ok()?;
     Path::new(&top).canonicalize().ok()
 }
@@ -96,7 +96,7 @@ fn under_git(git: &Git, work: &Path, root: PathBuf) -> Result<Tree, SourceError>
 }
 
 /// A repository of depth 1 with the same HEAD, branch and remote, and an index that equals HEAD.
-fn shallow(
+pub(super) fn shallow(
     git: &Git,
     work: &Path,
     root: &Path,

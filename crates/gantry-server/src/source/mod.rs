@@ -4,6 +4,7 @@
 //! Nothing of a repository is executed: no hooks, no filters, no prompts, and only a few transports.
 
 mod archive;
+pub mod changes;
 mod folder;
 mod git;
 mod pack;
@@ -13,9 +14,10 @@ use std::path::{Path, PathBuf};
 
 use gantry_api::lease::SourceRef;
 use gantry_depot::Depot;
+use gantry_workflow::plan::Changes;
 
 use crate::error::chain;
-use crate::fleet::Source;
+use crate::fleet::{FleetEvent, Source};
 
 /// Largest snapshot, in bytes of the compressed blob.
 pub const MAX_SNAPSHOT_BYTES: u64 = 8 << 30;
@@ -33,6 +35,8 @@ pub struct Snapshot {
     pub workflows: Vec<WorkflowFile>,
     /// First paragraph of the commit's message.
     pub message: String,
+    /// Files that the event changed.
+    pub changes: Changes,
 }
 
 /// A workflow file as it stands in the snapshot.
@@ -142,12 +146,17 @@ pub(crate) struct Tree {
 ///
 /// # Errors
 /// Everything that [`SourceError`] names.
-pub async fn snapshot(depot: &Depot, tmp: &Path, source: &Source) -> Result<Snapshot, SourceError> {
+pub async fn snapshot(
+    depot: &Depot,
+    tmp: &Path,
+    source: &Source,
+    event: &FleetEvent,
+) -> Result<Snapshot, SourceError> {
     let work = tempfile::Builder::new()
         .prefix("source-")
         .tempdir_in(tmp)
         .map_err(|e| SourceError::read(tmp, e))?;
-    let (dir, wanted) = (work.path().to_owned(), source.clone());
+    let (dir, wanted, event) = (work.path().to_owned(), source.clone(), event.clone());
     let done = tokio::task::spawn_blocking(move || {
         let tree = match &wanted {
             Source::Git { url, git_ref } => git::fetch(&dir, url, git_ref.as_deref()),
@@ -157,17 +166,18 @@ pub async fn snapshot(depot: &Depot, tmp: &Path, source: &Source) -> Result<Snap
         let workflows = workflow_files(&tree)?;
         let wants_history = workflows.iter().any(|w| w.text.contains("fetch-depth"));
         let full = if wants_history { git::deepen(&dir, &wanted, &tree)? } else { None };
+        let changes = changed_files(&dir, &wanted, &tree, &workflows, &event)?;
         let tree = Tree { full_git_dir: full, ..tree };
         let packed = pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
         let whole = match &tree.full_git_dir {
             Some(git) => Some(pack::pack(&dir.join("full.tar.zst"), &tree, Some(git))?),
             None => None,
         };
-        Ok::<_, SourceError>((tree, workflows, packed, whole))
+        Ok::<_, SourceError>((tree, workflows, changes, packed, whole))
     })
     .await
     .map_err(|e| SourceError::read(tmp, std::io::Error::other(e)))?;
-    let (tree, workflows, packed, whole) = done?;
+    let (tree, workflows, changes, packed, whole) = done?;
     let blob = depot.put_file(&packed, MAX_SNAPSHOT_BYTES).await?;
     let full = match whole {
         Some(path) => Some(depot.put_file(&path, MAX_SNAPSHOT_BYTES).await?.digest),
@@ -181,7 +191,23 @@ pub async fn snapshot(depot: &Depot, tmp: &Path, source: &Source) -> Result<Snap
         git_ref: tree.git_ref,
         dirty: tree.dirty,
     };
-    Ok(Snapshot { source, workflows, message: tree.message })
+    Ok(Snapshot { source, workflows, message: tree.message, changes })
+}
+
+/// The files that the event changed, when a workflow may ask.
+fn changed_files(
+    work: &Path,
+    source: &Source,
+    tree: &Tree,
+    workflows: &[WorkflowFile],
+    event: &FleetEvent,
+) -> Result<Changes, SourceError> {
+    if !workflows.iter().any(|w| w.text.contains("paths")) {
+        return Ok(Changes::default());
+    }
+    let (payload, changed) = (event.payload.as_ref(), &event.changed);
+    let asked = changes::Asked { event: &event.name, payload, changed };
+    changes::of(work, source, tree.sha.as_deref(), asked)
 }
 
 fn workflow_files(tree: &Tree) -> Result<Vec<WorkflowFile>, SourceError> {

@@ -1,7 +1,7 @@
 //! Whether an event starts a workflow, and if not, why.
 
-use super::Event;
 use super::glob::{matches_any, passes};
+use super::{Event, paths};
 use crate::expr::Value;
 use crate::model::{Trigger, Workflow};
 
@@ -18,7 +18,7 @@ pub(super) fn refusal(workflow: &Workflow, event: &Event) -> Option<String> {
     by_type(trigger, event)
         .or_else(|| by_ref(trigger, event))
         .or_else(|| by_workflow(trigger, event))
-        .or_else(|| by_path(trigger, event))
+        .or_else(|| paths::refusal(trigger, event))
         .or_else(|| by_schedule(trigger, event))
 }
 
@@ -94,25 +94,6 @@ fn by_workflow(trigger: &Trigger, event: &Event) -> Option<String> {
     let run = event.payload.get("workflow_run")?;
     let name = run.get("name").and_then(Value::as_str)?;
     (!passes(wanted, name)).then(|| format!("it does not follow the workflow `{name}`"))
-}
-
-fn by_path(trigger: &Trigger, event: &Event) -> Option<String> {
-    if event.git_ref.starts_with("refs/tags/") {
-        return None;
-    }
-    let files = event.changed_files.as_ref()?;
-    if let Some(patterns) = &trigger.paths
-        && !files.iter().any(|f| passes(patterns, f))
-    {
-        return Some("no changed file matches its paths".to_owned());
-    }
-    if let Some(patterns) = &trigger.paths_ignore
-        && !files.is_empty()
-        && files.iter().all(|f| matches_any(patterns, f))
-    {
-        return Some("every changed file is one that it ignores".to_owned());
-    }
-    None
 }
 
 fn by_schedule(trigger: &Trigger, event: &Event) -> Option<String> {

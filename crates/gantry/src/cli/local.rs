@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use gantry_server::Changed;
 
 use super::key_value;
 
@@ -39,6 +40,32 @@ pub struct GraphArgs {
     /// Print JSON.
     #[arg(long, conflicts_with = "format")]
     pub json: bool,
+}
+
+/// Which files count as changed for path filters. Without these the commits of the payload are compared; where
+/// there are none, path filters hold nothing back.
+#[derive(Debug, Clone, Args, Default)]
+pub struct ChangedArgs {
+    /// Path filters look at this file; may be repeated.
+    #[arg(long = "changed", value_name = "FILE", conflicts_with = "changed_since")]
+    pub changed: Vec<String>,
+    /// Path filters look at what changed since this branch, tag or commit and the tree parted; what is not
+    /// committed counts.
+    #[arg(long, value_name = "REV")]
+    pub changed_since: Option<String>,
+}
+
+impl ChangedArgs {
+    /// As the hub takes it.
+    pub fn value(&self) -> Changed {
+        match &self.changed_since {
+            Some(rev) => Changed::Since(rev.clone()),
+            None if self.changed.is_empty() => Changed::Payload,
+            None => Changed::Files(
+                self.changed.iter().map(|f| f.trim_start_matches("./").to_owned()).collect(),
+            ),
+        }
+    }
 }
 
 /// Form of a drawing.

@@ -4,7 +4,7 @@ use gantry_core::RunId;
 use gantry_core::diag::did_you_mean;
 use gantry_observe::log::LineKind;
 use gantry_server::Reader;
-use gantry_server::query::RunView;
+use gantry_server::query::{DecisionRecord, RunView};
 
 use crate::cli::{DataArgs, RunsCommand, WhyArgs};
 use crate::exit::{Done, Exit, Failure};
@@ -55,10 +55,10 @@ pub fn why(args: &WhyArgs) -> Done {
         let chosen = |d: Option<gantry_core::JobId>| {
             job.is_none_or(|j| view.jobs.iter().any(|v| Some(v.job.id) == d && (v.job.key == j || v.job.job == j)))
         };
-        let decisions: Vec<serde_json::Value> = view
-            .decisions
+        let passed = if job.is_none() { passed_over(&reader, &view).await? } else { Vec::new() };
+        let decisions: Vec<serde_json::Value> = passed
             .iter()
-            .filter(|d| chosen(d.job))
+            .chain(view.decisions.iter().filter(|d| chosen(d.job)))
             .map(|d| {
                 serde_json::json!({ "at": d.at.rfc3339(), "kind": d.kind, "reason": d.reason,
                     "job": d.job.map(|j| j.to_string()) })
@@ -77,6 +77,17 @@ pub fn why(args: &WhyArgs) -> Done {
         let value = serde_json::json!({ "run": id, "job": job, "constraints": constraints, "decisions": decisions });
         out::answer(args.data.json, &value, &text)
     })
+}
+
+/// Workflows of a run's repository that its event did not start, and why.
+async fn passed_over(reader: &Reader, view: &RunView) -> Result<Vec<DecisionRecord>, Failure> {
+    let all = reader.decisions(view.run.submission).await;
+    let mut all = all.map_err(|e| hub_failure("read the decisions", &e))?;
+    let own = format!("`{}` ", view.run.repository);
+    all.retain(|d| {
+        d.run.is_none() && d.kind == "workflow_passed_over" && d.reason.starts_with(&own)
+    });
+    Ok(all)
 }
 
 pub(super) async fn open(data: &DataArgs) -> Result<Reader, Failure> {

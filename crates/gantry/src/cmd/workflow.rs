@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
 use gantry_core::{Diagnostic, Severity};
+use gantry_server::Changed;
 use gantry_workflow::model::{Workflow, read_action, read_workflow};
 use gantry_workflow::plan::{
     CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with, step_title,
@@ -37,8 +38,9 @@ const COMMON_LABELS: &[&str] = &[
 pub fn run(command: WorkflowCommand) -> Done {
     match command {
         WorkflowCommand::Check { paths, json } => check(&paths, json),
-        WorkflowCommand::Plan { file, event, event_file, inputs, json } => {
-            let made = plan_file(&file, &event, event_file.as_deref(), &inputs)?;
+        WorkflowCommand::Plan { file, event, event_file, inputs, changed, json } => {
+            let changed = changed.value();
+            let made = plan_file(&file, &event, event_file.as_deref(), &inputs, &changed)?;
             out::answer(json, &summary(&made), &plan_text(&made))
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
@@ -186,12 +188,13 @@ fn plan_file(
     name: &str,
     event_file: Option<&Path>,
     inputs: &[(String, String)],
+    changed: &Changed,
 ) -> Result<Plan, Failure> {
     let workflow = read_valid(file)?;
     let full = std::path::absolute(file).map_err(|e| Failure::file("find", file, &e))?;
     let parent = full.parent().unwrap_or(Path::new("/"));
     let repo = hubfile::repository_around(parent).unwrap_or_else(|| parent.to_owned());
-    let event = event::for_plan(&repo, name, event_file, inputs)?;
+    let event = event::for_plan(&repo, name, event_file, inputs, changed)?;
     let path = full.strip_prefix(&repo).unwrap_or(&full).display().to_string();
     let settings = Settings {
         repository: format!(

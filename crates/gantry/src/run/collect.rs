@@ -195,6 +195,7 @@ pub fn run(view: &RunView) -> RunSummary {
                 path: None,
             })
             .collect(),
+        diagnostics: view.plan.as_ref().map(|p| p.diagnostics.clone()).unwrap_or_default(),
     }
 }
 

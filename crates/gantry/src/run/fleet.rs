@@ -56,6 +56,7 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
             payload,
             inputs: args.inputs.iter().cloned().collect(),
             actor: event::actor(),
+            changed: args.changed.value(),
         },
         filters: Filters {
             repos: taking_part_names(args, &taking_part),

@@ -1,6 +1,6 @@
 //! From the hub's events to the view. Events are hints: after a gap the store is read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use gantry_core::{AttemptId, EventId, JobId, JobState, Outcome, RunId, StepState, Verdict};
@@ -24,6 +24,8 @@ pub struct Follower {
     expected: Expected,
     runs: HashMap<RunId, Run>,
     jobs: HashMap<JobId, Job>,
+    /// Findings that were shown.
+    found: HashSet<String>,
 }
 
 /// What to do with the lines of a step whose name is not known yet.
@@ -58,7 +60,7 @@ impl Follower {
     pub fn new(reader: Reader, submission: EventId, style: Style, expected: Expected) -> Self {
         let view = View::new(style);
         let (runs, jobs) = (HashMap::new(), HashMap::new());
-        Self { reader, submission, view, expected, runs, jobs }
+        Self { reader, submission, view, expected, runs, jobs, found: HashSet::new() }
     }
 
     /// Shows an event; answers whether the submission has ended.
@@ -120,11 +122,29 @@ impl Follower {
         }
         let runs = self.reader.runs_of(self.submission).await;
         for record in runs.map_err(|e| hub_failure("read the runs", &e))? {
+            if self.runs.contains_key(&record.id) {
+                continue;
+            }
+            self.findings(record.id).await?;
             self.runs.entry(record.id).or_insert(Run {
                 repository: record.repository,
                 workflow_path: record.workflow_path,
                 ended: false,
             });
+        }
+        Ok(())
+    }
+
+    /// Shows what planning found in a run's workflow file, each finding once. Errors stand in its verdict.
+    async fn findings(&mut self, run: RunId) -> Result<(), Failure> {
+        let view = self.reader.run(run).await.map_err(|e| hub_failure("read a run", &e))?;
+        let plan = view.plan.unwrap_or_default();
+        for found in plan.diagnostics.iter().filter(|d| !d.is_error()) {
+            let text = found.to_string().replace("\n  ", "; ");
+            let text = format!("{} | {text}", short(&view.run.repository));
+            if self.found.insert(text.clone()) {
+                self.view.note(&text);
+            }
         }
         Ok(())
     }

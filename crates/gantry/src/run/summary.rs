@@ -1,6 +1,6 @@
 //! What a submission came to, as values: the content of `summary.json` and of `--json`.
 
-use gantry_core::{Outcome, Verdict};
+use gantry_core::{Diagnostic, Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
@@ -63,6 +63,9 @@ pub struct RunSummary {
     pub jobs: Vec<JobSummary>,
     /// Artifacts.
     pub artifacts: Vec<ArtifactSummary>,
+    /// What planning found in its workflow file.
+    #[serde(default)]
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// One job in its last attempt.

@@ -19,7 +19,13 @@ pub(super) fn run(args: &GraphArgs) -> Done {
         Some(name) => name.clone(),
         None => default_event(args)?,
     };
-    let plan = super::plan_file(&args.file, &event, args.event_file.as_deref(), &args.inputs)?;
+    let plan = super::plan_file(
+        &args.file,
+        &event,
+        args.event_file.as_deref(),
+        &args.inputs,
+        &gantry_server::Changed::Payload,
+    )?;
     let graph = Graph::of(&plan);
     if args.json {
         let mut value = graph.json();
