@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use gantry_core::{AttemptId, Digest, EgressPolicy, JobId, LeaseId, Resources, RunId};
 use gantry_workflow::expr::Value;
-use gantry_workflow::model::{Env, Job, RunDefaults};
+use gantry_workflow::model::{Env, Job, RunDefaults, Wholes};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub struct JobSpec {
     pub definition: Job,
     /// Workflow level `env:`.
     pub workflow_env: Env,
+    /// The same as one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub workflow_wholes: Wholes,
     /// Workflow level `defaults.run:`.
     pub workflow_defaults: RunDefaults,
     /// `github` context without the fields that the runner knows (workspace, action, paths, …).

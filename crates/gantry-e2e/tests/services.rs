@@ -49,6 +49,14 @@ SERVICES    steps:
           printf '\x00\x00\x00\x08\x04\xd2\x16\x2f' >&4
           read -r -N 1 letter <&4
           case "$letter" in S|N) ;; *) echo "it said $letter"; exit 1;; esac
+  by-expression:
+    runs-on: ubuntu-latest
+    services: ${{ fromJSON('{"cache":{"image":"REGISTRY/redis:1","ports":["16379:6379"],"options":"--health-cmd \"redis-cli ping\" --health-interval 1s --health-timeout 30s --health-retries 60"}}') }}
+    container: ${{ fromJSON('{"image":"REGISTRY/clients:1","env":{"WHO":"expression"}}') }}
+    steps:
+      - run: |
+          test "$(redis-cli -h cache set greeting "$WHO")" = OK
+          test "$(redis-cli -h cache get greeting) ${{ job.services.cache.ports['6379'] }}" = "expression 16379"
   unhealthy:
     runs-on: ubuntu-latest
     services:
@@ -110,6 +118,7 @@ fn databases_serve_jobs_by_name_and_by_port() -> anyhow::Result<()> {
     let jobs = gantry.telemetry("job")?;
     assert_eq!(of(&jobs, "by-name")["status"], "success");
     assert_eq!(of(&jobs, "by-port")["status"], "success");
+    assert_eq!(of(&jobs, "by-expression")["status"], "success");
     // A server that ends says why, with its own words.
     let unhealthy = of(&jobs, "unhealthy");
     assert_eq!((&unhealthy["status"], &unhealthy["fault"]), (&"failed".into(), &"user".into()));

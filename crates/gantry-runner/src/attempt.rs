@@ -2,12 +2,15 @@
 //!
 //! Not in here: the order of things (see [`crate::job`]) and what steps do.
 
+use std::borrow::Cow;
+
 use gantry_api::lease::Lease;
 use gantry_api::report::{Annotation, CacheUse};
 use gantry_core::{Span, Verdict};
 use gantry_sandbox::{JobUser, Sandbox, SandboxReport, SandboxSpec};
 use gantry_workflow::expr::{self, ExprError, Status, Value};
-use gantry_workflow::model::Template;
+use gantry_workflow::model::{Env, Template, Wholes};
+use gantry_workflow::whole;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
@@ -288,6 +291,25 @@ impl Attempt<'_> {
         self.eval(frame, step_env, |cx| expr::evaluate_template(&template.text, cx))
             .await
             .map_err(|e| broken(frame, what, template.span, &e))
+    }
+
+    /// A step's `env` or `with`: as written, or as the expression in its place gives it.
+    ///
+    /// # Errors
+    /// An expression without value, or of the wrong shape.
+    pub async fn entries<'e>(
+        &self,
+        frame: &Frame,
+        step_env: &Vars,
+        key: &str,
+        written: &'e Env,
+        wholes: &Wholes,
+    ) -> Result<Cow<'e, Env>, Failure> {
+        let Some(template) = wholes.get(key) else { return Ok(Cow::Borrowed(written)) };
+        let value = self.value(frame, step_env, key, template).await?;
+        let misfit =
+            |m: whole::Misfit| Failure::user(format!("{m} ({})", place(&frame.file, m.span)));
+        whole::env(key, template, &value).map(Cow::Owned).map_err(misfit)
     }
 
     /// Every text of a mapping as a string.

@@ -16,3 +16,4 @@ pub mod plan;
 pub mod progress;
 mod read;
 pub mod syntax;
+pub mod whole;

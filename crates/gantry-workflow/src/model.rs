@@ -20,6 +20,9 @@ pub struct Template {
 /// Environment variables as written, in their order.
 pub type Env = IndexMap<String, Template>;
 
+/// Keys whose whole value is one expression, which is evaluated when the key is reached.
+pub type Wholes = IndexMap<String, Template>;
+
 /// A workflow file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Workflow {
@@ -39,6 +42,9 @@ pub struct Workflow {
     pub permissions: Option<IndexMap<String, String>>,
     /// `jobs:`.
     pub jobs: IndexMap<String, Job>,
+    /// `env`, when it is one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: Wholes,
     /// What the file asks for outside of its jobs that this hub does not run: no job of it runs.
     #[serde(default)]
     pub unsupported: Vec<Diagnostic>,
@@ -159,6 +165,9 @@ pub struct Job {
     pub call_secrets: CallSecrets,
     /// `steps:`.
     pub steps: Vec<Step>,
+    /// Of `strategy`, `env`, `defaults.run`, `services` those that are one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: Wholes,
     /// What the job asks for that this hub does not run, though GitHub would.
     #[serde(default)]
     pub unsupported: Vec<Diagnostic>,
@@ -254,6 +263,10 @@ pub struct Container {
     pub command: Option<Template>,
     /// `entrypoint:`.
     pub entrypoint: Option<Template>,
+    /// Of `env`, `ports`, `volumes`, `credentials` those that are one expression; under `container` the one that
+    /// stands for everything.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: Wholes,
 }
 
 /// One step of a job or of a composite action.
@@ -274,6 +287,9 @@ pub struct Step {
     pub continue_on_error: Option<Template>,
     /// `timeout-minutes:`.
     pub timeout_minutes: Option<Template>,
+    /// Of `env` and `with` those that are one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: Wholes,
     /// What it does.
     pub action: StepAction,
 }
@@ -359,6 +375,9 @@ pub struct DockerRuns {
     pub args: Option<Vec<Template>>,
     /// `env:`.
     pub env: Env,
+    /// `env`, when it is one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: Wholes,
     /// `pre-entrypoint:` and `pre-if:`.
     pub pre: Option<(String, Option<Template>)>,
     /// `post-entrypoint:` and `post-if:`.

@@ -125,6 +125,9 @@ pub struct Plan {
     pub vars: Value,
     /// Workflow level `env:` as written.
     pub env: crate::model::Env,
+    /// The same as one expression.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub wholes: crate::model::Wholes,
     /// Workflow level `defaults.run:`.
     pub defaults: RunDefaults,
     /// Jobs in file order.
@@ -284,6 +287,7 @@ pub fn plan_with(
         inputs,
         vars,
         env: workflow.env.clone(),
+        wholes: workflow.wholes.clone(),
         defaults: workflow.defaults.clone(),
         jobs: IndexMap::new(),
         diagnostics,

@@ -6,7 +6,8 @@ use gantry_core::Usage;
 use gantry_sandbox::service::options::words;
 use gantry_sandbox::{Beside, BesideSpec};
 use gantry_workflow::expr::{self, Value};
-use gantry_workflow::model::{DockerRuns, Template};
+use gantry_workflow::model::{DockerRuns, Env, Template};
+use gantry_workflow::whole;
 
 use super::local::input_vars;
 use super::{Post, PostWork, unsupported};
@@ -80,7 +81,7 @@ impl Attempt<'_> {
             ));
         };
         let mut extra = Vars::new();
-        for (key, template) in &runs.env {
+        for (key, template) in &own_env(runs, &inputs, dir)? {
             extra.insert(
                 key.clone(),
                 with_inputs(&inputs, dir, &format!("runs.env.{key}"), template)?,
@@ -244,6 +245,20 @@ fn with_inputs(inputs: &Vars, dir: &str, what: &str, text: &Template) -> Result<
         let place = place(&format!("{dir}/action.yml"), text.span);
         Failure::user(format!("`{what}` cannot be evaluated: {} ({place})", e.message))
     })
+}
+
+/// The action's variables: as written, or as the expression in their place gives them.
+fn own_env(runs: &DockerRuns, inputs: &Vars, dir: &str) -> Result<Env, Failure> {
+    let mut env = runs.env.clone();
+    let inputs = vars_value(inputs);
+    let source = |name: &str| -> Option<Value> { (name == "inputs").then(|| inputs.clone()) };
+    let cx = Contexts::new(&source, expr::Status::Success);
+    let evaluate = |t: &Template| expr::evaluate_template(&t.text, &cx).map_err(|e| e.message);
+    whole::fill_env(&mut runs.wholes.clone(), "env", &mut env, &evaluate).map_err(|m| {
+        let place = place(&format!("{dir}/action.yml"), m.span);
+        Failure::user(format!("`runs`: {m} ({place})"))
+    })?;
+    Ok(env)
 }
 
 fn states(saved: Vars) -> impl Iterator<Item = (String, String)> {

@@ -7,6 +7,7 @@ mod keep;
 mod options;
 mod prepare;
 mod steps;
+mod whole;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -84,13 +85,18 @@ pub async fn run(lease: Lease, host: &Host, link: &dyn HubLink, stop: &Stop) -> 
         stop,
         board: &board,
     };
+    let filled = whole::fill(&facts);
+    let facts = match &filled {
+        Ok(lease) => Facts { lease, ..facts },
+        Err(_) => facts,
+    };
     let user = prepare::user(&facts);
     let paths = sandbox_paths(&lease.spec, host, &lease, user);
     let facts = Facts { user, paths: &paths, ..facts };
     let work = async {
         let shipped = ship(&log, link, stop);
         let worked = async {
-            let result = steps::execute(facts, host).await;
+            let result = steps::execute(facts, host, filled.as_ref().err()).await;
             let bytes = log.close();
             (result, bytes)
         };

@@ -24,8 +24,8 @@ const COMPLETE: &str = "Complete job";
 /// `PATH` in a container whose image names none.
 const CONTAINER_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs everything of an attempt.
-pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
+/// Runs everything of an attempt. `broken` says why it cannot be set up.
+pub(super) async fn execute(facts: Facts<'_>, host: &Host, broken: Option<&Failure>) -> Result {
     let spec = &facts.lease.spec;
     let set_up = facts.board.add(SET_UP, None, None);
     let main: Vec<u32> = spec
@@ -39,7 +39,10 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host) -> Result {
         })
         .collect();
     facts.board.begin(set_up, SET_UP);
-    let started = start(facts, host, set_up).await;
+    let started = match broken {
+        Some(failure) => Err(failure.clone()),
+        None => start(facts, host, set_up).await,
+    };
     let (sandbox, prepared) = match started {
         Ok(started) => started,
         Err(Failure(verdict)) => {

@@ -142,7 +142,9 @@ impl Attempt<'_> {
         if let Some(skipped) = self.skips(frame, step).await? {
             return Ok(Some(skipped));
         }
-        let env = self.texts(frame, &Vars::new(), "env", &step.env).await?;
+        let none = Vars::new();
+        let env = self.entries(frame, &none, "env", &step.env, &step.wholes).await?;
+        let env = self.texts(frame, &none, "env", &env).await?;
         let deadline = self.deadline(frame, step, &env).await?;
         let place = place(&frame.file, step.span);
         let cx = StepCx { name, action_name, place: &place, env: &env, deadline };
@@ -152,7 +154,8 @@ impl Attempt<'_> {
                 self.run_script(frame, cx, script, shell, dir, given).await?;
             }
             StepAction::Uses { uses, with } => {
-                self.run_action(frame, cx, uses, with, given).await?;
+                let with = self.entries(frame, cx.env, "with", with, &step.wholes).await?;
+                self.run_action(frame, cx, uses, &with, given).await?;
             }
         }
         Ok(None)

@@ -8,6 +8,7 @@ use super::support::{Done, Fixture, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("a_job_runs_in_a_container", whole),
+        trial("one_expression_stands_for_a_whole_key", expressions),
         trial("a_cache_goes_from_container_to_container", cache),
         trial("a_workflow_names_no_file_of_the_machine_as_an_image", files),
         trial("a_step_that_eats_memory_is_told_so", memory),
@@ -55,6 +56,56 @@ async fn whole() {
     ]);
     assert!(done.verdict().contains("exited with code 5"), "{}", done.verdict());
     assert!(done.end.usage.cpu_us > 0, "{:?}", done.end.usage);
+}
+
+/// Every key that takes one expression for the whole of it; `PLACE` gives one of them the wrong shape.
+const WHOLE: &str = r#"on: push
+env: ${{ fromJSON('{"TOP":"t","OVER":"top"}') }}
+jobs:
+  j:
+    runs-on: ubuntu-latest
+    env: ${{ fromJSON('{"JOB":7,"OVER":"job","TEXT":"${{ x }}"}') }}
+    defaults:
+      run: ${{ fromJSON(format('{{"shell":"bash -e {{0}}","working-directory":"{0}"}}', env.JOB)) }}
+    container: ${{ fromJSON('null') || '' }}
+    services: ${{ fromJSON('{"left-out":""}') }}
+    steps:
+      - run: mkdir -p 7 && echo "{\"STEP\":\"s\",\"OVER\":\"step\"}" > 7/env.json
+        working-directory: .
+      - id: read
+        run: echo "env=$(cat env.json)" >> "$GITHUB_OUTPUT"
+      - run: echo "$TOP $JOB $STEP $OVER $TEXT ${PWD##*/}"
+        env: ${{ fromJSON(steps.read.outputs.env) }}
+      - uses: ./act
+        with: ${{ fromJSON('{"x":"given"}') }}
+      - run: echo never
+        env: ${{ steps.read.outputs.env }}
+"#;
+
+async fn expressions() {
+    let mut fixture = Fixture::workflow(WHOLE).file(
+        "act/action.yml",
+        "inputs: { x: {} }\nruns:\n  using: composite\n  steps:\n    - run: echo \"$E x=${{ inputs.x }}\"\n      shell: bash\n      env: ${{ fromJSON('{\"E\":\"inside\"}') }}\n",
+    );
+    fixture.isolation = "container";
+    let done = fixture.run().await;
+    if !ran(&done) {
+        return;
+    }
+    done.assert_has(&["t 7 s step ${{ x }} 7", "inside x=given"]);
+    let verdict = done.verdict();
+    assert!(verdict.starts_with("failure/user: "), "{verdict}");
+    assert!(
+        verdict.contains("`env` must be a mapping, and the expression gives a text"),
+        "{verdict}"
+    );
+    assert!(verdict.contains(".yml:21)"), "{verdict}");
+    let wrong = WHOLE.replace(r#"fromJSON('{"left-out":""}')"#, "fromJSON('[1]')");
+    let verdict = Fixture::workflow(&wrong).run().await.verdict();
+    assert!(
+        verdict.contains("`services` must be a mapping, and the expression gives a list"),
+        "{verdict}"
+    );
 }
 
 const CACHE: &str = "- id: c\n  uses: actions/cache@v4\n  with: { path: \"deps\\n~/.tool\", key: k }\n- run: |\n    echo \"hit [${{ steps.c.outputs.cache-hit }}]\"\n    cat deps/x ~/.tool/y || mkdir -p deps ~/.tool\n    echo one > deps/x; echo two > ~/.tool/y";

@@ -157,6 +157,7 @@ impl Fixture {
             workflow_path: path.to_owned(),
             definition: planned.job.clone(),
             workflow_env: plan.env.clone(),
+            workflow_wholes: plan.wholes.clone(),
             workflow_defaults: plan.defaults.clone(),
             github: plan.github.clone(),
             inputs: plan.inputs.clone(),

@@ -5,7 +5,7 @@ use gantry_api::lease::{JobSpec, SandboxPolicy, Secret};
 use gantry_store::files::ArtifactRecord;
 use gantry_store::jobs::JobRecord;
 use gantry_workflow::expr::Value;
-use gantry_workflow::model::{Env, Job, RunDefaults};
+use gantry_workflow::model::{Env, Job, RunDefaults, Wholes};
 use gantry_workflow::plan::{CallSite, CalledEntry, call_secrets};
 use indexmap::IndexMap;
 
@@ -47,6 +47,7 @@ pub(crate) async fn job_spec(
         workflow_path: own.file,
         definition: own.definition,
         workflow_env: own.env,
+        workflow_wholes: own.wholes,
         workflow_defaults: own.defaults,
         github: plan.github.clone(),
         inputs: own.inputs,
@@ -71,6 +72,7 @@ struct Own {
     file: String,
     definition: Job,
     env: Env,
+    wholes: Wholes,
     defaults: RunDefaults,
     inputs: Value,
     secrets: IndexMap<String, Secret>,
@@ -89,6 +91,7 @@ fn own_job(run: &LiveRun, job: &JobRecord) -> Result<Own, HubError> {
         file: run.workflow_path.clone(),
         definition: planned.job.clone(),
         env: plan.env.clone(),
+        wholes: plan.wholes.clone(),
         defaults: plan.defaults.clone(),
         inputs: plan.inputs.clone(),
         secrets: run.settings.secrets.clone(),
@@ -113,6 +116,7 @@ fn called_job(run: &LiveRun, site: &CallSite) -> Result<Own, HubError> {
         file: called.file.clone(),
         definition: definition.clone(),
         env: called.workflow.env.clone(),
+        wholes: called.workflow.wholes.clone(),
         defaults: called.workflow.defaults.clone(),
         inputs: site.inputs.clone(),
         secrets: secrets.into_iter().map(|(k, v)| (k, Secret(v))).collect(),

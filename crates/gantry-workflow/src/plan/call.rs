@@ -122,6 +122,7 @@ pub(crate) fn sub_plan(
         inputs,
         vars: parent.vars.clone(),
         env: called.workflow.env.clone(),
+        wholes: called.workflow.wholes.clone(),
         defaults: called.workflow.defaults.clone(),
         jobs: IndexMap::new(),
         diagnostics: Vec::new(),

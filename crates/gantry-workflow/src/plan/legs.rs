@@ -1,5 +1,7 @@
 //! Legs of a job: matrix, names, runner labels, limits, all evaluated.
 
+use std::borrow::Cow;
+
 use gantry_core::{Diagnostic, Span};
 use indexmap::IndexMap;
 
@@ -8,8 +10,9 @@ use super::scope::{PlanScope, scalar_text};
 use super::support::label_problem;
 use super::{CALL_SEPARATOR, Leg, Plan};
 use crate::expr::{ExprError, Value};
-use crate::model::{Job, Matrix, Template, Tree};
+use crate::model::{Job, Matrix, Strategy, Template, Tree};
 use crate::read::expressions::{has_expression, mentions};
+use crate::whole;
 
 /// Longest default name of a leg that people see, in characters (GitHub's).
 const MAX_NAME_CHARS: usize = 100;
@@ -19,6 +22,7 @@ pub(super) fn is_deferred(job: &Job) -> bool {
     let looks = |t: &Template| mentions(&t.text, "needs");
     let strategy = job.strategy.as_ref();
     let single = [
+        job.wholes.get("strategy"),
         job.name.as_ref(),
         job.timeout_minutes.as_ref(),
         job.continue_on_error.as_ref(),
@@ -63,7 +67,8 @@ pub fn expand_job(
         ..PlanScope::default()
     };
     let file = plan.file.as_str();
-    let strategy = job.strategy.as_ref();
+    let strategy = strategy(job, &base).map_err(|misfit| Box::new(misfit.diagnostic(file)))?;
+    let strategy = strategy.as_deref();
     let combinations: Vec<Option<Combination>> = match strategy.and_then(|s| s.matrix.as_ref()) {
         None => vec![None],
         Some(m) => expand(m, &base)
@@ -99,6 +104,19 @@ pub fn expand_job(
         legs.push(leg);
     }
     Ok(legs)
+}
+
+/// The strategy as written, or as its expression gives it.
+fn strategy<'j>(
+    job: &'j Job,
+    scope: &PlanScope<'_>,
+) -> Result<Option<Cow<'j, Strategy>>, whole::Misfit> {
+    let Some(template) = job.wholes.get("strategy") else {
+        return Ok(job.strategy.as_ref().map(Cow::Borrowed));
+    };
+    let value =
+        whole::given("strategy", template, &|t| scope.value(&t.text).map_err(|e| e.message))?;
+    whole::strategy(template, &value).map(|strategy| Some(Cow::Owned(strategy)))
 }
 
 struct Failed {

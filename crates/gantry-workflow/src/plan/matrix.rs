@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use super::scope::{PlanScope, scalar_text};
 use crate::expr::Value;
 use crate::model::{Matrix, Tree};
+use crate::whole::kind;
 
 /// One combination: names to values in the order in which they are shown.
 pub(super) type Combination = IndexMap<String, Value>;
@@ -239,15 +240,4 @@ pub(super) fn segments(value: &Value, out: &mut Vec<String>) {
 
 fn no_value(key: &str, e: &crate::expr::ExprError) -> Problem {
     Problem::new(format!("`{key}` has no value: {e}"), "mend the expression")
-}
-
-fn kind(v: &Value) -> &'static str {
-    match v {
-        Value::Null => "nothing",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
-    }
 }

@@ -125,7 +125,9 @@ impl Reader<'_> {
             });
         }
         if lower == "docker" {
-            return Some(ActionRuns::Docker(self.docker(node)));
+            let (mut runs, wholes) = self.with_wholes(|reader| reader.docker(node));
+            runs.wholes = wholes;
+            return Some(ActionRuns::Docker(runs));
         }
         if lower.strip_prefix("node").is_some_and(|v| v.parse::<u32>().is_ok()) {
             return Some(self.javascript(node, using));

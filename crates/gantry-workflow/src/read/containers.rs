@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::expressions::has_expression;
+use super::expressions::{has_expression, is_whole_expression};
 use super::{Reader, avail};
 use crate::model::{Container, Template};
 use crate::syntax::{Kind, Node};
@@ -14,11 +14,22 @@ const SERVICE: &[&str] =
 impl Reader<'_> {
     /// A container as an image or a mapping.
     pub(crate) fn container(&mut self, node: &Node, key: &str, service: bool) -> Option<Container> {
-        let mut c = Container { span: node.span, ..Container::default() };
         if !matches!(node.kind, Kind::Map(_)) {
-            c.image = self.full_text(node, key, avail::LEG)?;
+            let image = self.full_text(node, key, avail::LEG)?;
+            let mut c = Container { span: node.span, image, ..Container::default() };
+            if is_whole_expression(&c.image.text) {
+                c.wholes.insert("container".to_owned(), c.image.clone());
+            }
             return Some(c);
         }
+        let (mut c, wholes) =
+            self.with_wholes(|reader| reader.container_fields(node, key, service));
+        c.wholes = wholes;
+        Some(c)
+    }
+
+    fn container_fields(&mut self, node: &Node, key: &str, service: bool) -> Container {
+        let mut c = Container { span: node.span, ..Container::default() };
         let known = if service { SERVICE } else { CONTAINER };
         let what = format!("`{key}`");
         for (name, _, value) in self.fields(node, &what, known) {
@@ -36,7 +47,7 @@ impl Reader<'_> {
         if node.get("image").is_none() {
             self.missing(node.span, &what, "image", "name the image under `image`");
         }
-        Some(c)
+        c
     }
 
     /// `services:`.

@@ -62,7 +62,8 @@ impl Reader<'_> {
         for (id, key, value) in entries.into_iter().take(MAX_JOBS_PER_WORKFLOW) {
             self.check_id(&id, key, "job");
             self.known = Known::of_job(value);
-            let mut job = self.job(&id, key, value);
+            let (mut job, wholes) = self.with_wholes(|reader| reader.job(&id, key, value));
+            job.wholes = wholes;
             self.known = Known::default();
             job.span = key.span;
             job.unsupported = std::mem::take(&mut self.unsupported);

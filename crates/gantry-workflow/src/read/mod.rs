@@ -22,7 +22,7 @@ mod workflow;
 use gantry_core::diag::did_you_mean;
 use gantry_core::{Diagnostic, Span};
 
-use crate::model::{Action, Workflow};
+use crate::model::{Action, Wholes, Workflow};
 use crate::syntax::{Kind, Node, parse};
 use expressions::list;
 
@@ -51,6 +51,7 @@ fn read<'a, T>(
         source: text,
         out: found,
         unsupported: Vec::new(),
+        wholes: Wholes::default(),
         known: references::Known::default(),
     };
     let model = tree.and_then(|tree| build(&mut reader, &tree));
@@ -75,6 +76,8 @@ pub(crate) struct Reader<'a> {
     pub out: Vec<Diagnostic>,
     /// What the job at hand asks for that this hub does not run.
     pub unsupported: Vec<Diagnostic>,
+    /// Whole-key expressions of what is being read.
+    pub wholes: Wholes,
     /// What the job at hand has, for references to it.
     pub known: references::Known,
 }
@@ -83,6 +86,13 @@ pub(crate) struct Reader<'a> {
 pub(crate) type Entry<'n> = (String, &'n Node, &'n Node);
 
 impl Reader<'_> {
+    /// Reads a part of the file; gives its whole-key expressions beside it.
+    pub(crate) fn with_wholes<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, Wholes) {
+        let outer = std::mem::take(&mut self.wholes);
+        let part = read(self);
+        (part, std::mem::replace(&mut self.wholes, outer))
+    }
+
     /// Adds a finding.
     pub(crate) fn push(&mut self, d: Diagnostic) {
         self.out.push(d);

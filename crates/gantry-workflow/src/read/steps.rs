@@ -109,9 +109,12 @@ impl Reader<'_> {
         }
         let act = acts.first().map(|a| (*a).to_owned());
         let mut parts = Parts::default();
-        for (name, key, value) in &fields {
-            self.step_field(&mut parts, name, key, value, dialect, act.as_deref());
-        }
+        let ((), wholes) = self.with_wholes(|reader| {
+            for (name, key, value) in &fields {
+                reader.step_field(&mut parts, name, key, value, dialect, act.as_deref());
+            }
+        });
+        parts.wholes = wholes;
         if let Some(id) = node.get("id")
             && let Some(text) = parts.id.clone()
         {
@@ -271,6 +274,7 @@ struct Parts {
     working_directory: Option<Template>,
     uses: Option<Template>,
     with: crate::model::Env,
+    wholes: crate::model::Wholes,
 }
 
 impl Parts {
@@ -292,6 +296,7 @@ impl Parts {
             env: self.env,
             continue_on_error: self.continue_on_error,
             timeout_minutes: self.timeout_minutes,
+            wholes: self.wholes,
             action,
         })
     }

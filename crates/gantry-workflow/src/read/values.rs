@@ -142,8 +142,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Whether a place for a collection holds one expression instead; checked and noted as beyond
-    /// this hub when it is allowed there.
+    /// Whether a place for a collection holds an expression instead; checked, and kept when it is allowed there.
     pub(crate) fn whole_expression(&mut self, node: &Node, key: &str, avail: Avail) -> bool {
         let Kind::Text(text) = &node.kind else { return false };
         if !has_expression(text) {
@@ -151,12 +150,8 @@ impl Reader<'_> {
         }
         self.check_template(node, text, key, avail);
         if !avail.contexts.is_empty() {
-            self.beyond(
-                "workflow/unsupported-expression",
-                node.span,
-                format!("an expression for the whole of `{key}` is not run here"),
-                "write the entries out and use expressions in their values",
-            );
+            let template = Template { text: text.clone(), span: node.span };
+            self.wholes.insert(key.to_owned(), template);
         }
         true
     }

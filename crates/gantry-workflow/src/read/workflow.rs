@@ -30,6 +30,12 @@ impl Reader<'_> {
             self.wrong_type(node, "a workflow file", "a mapping");
             return None;
         };
+        let (mut w, wholes) = self.with_wholes(|reader| reader.workflow_fields(node));
+        w.wholes = wholes;
+        Some(w)
+    }
+
+    fn workflow_fields(&mut self, node: &Node) -> Workflow {
         let mut w = Workflow::default();
         let (mut on, mut jobs) = (false, false);
         for (name, _, value) in self.fields(node, "a workflow", ROOT) {
@@ -65,7 +71,7 @@ impl Reader<'_> {
         if !jobs {
             self.missing(node.span, "a workflow", "jobs", "add `jobs` with at least one job");
         }
-        Some(w)
+        w
     }
 
     /// `defaults:`.

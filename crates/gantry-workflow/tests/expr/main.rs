@@ -9,3 +9,4 @@ mod laws;
 mod scope;
 mod table;
 mod templates;
+mod tokens;

@@ -14,3 +14,4 @@ mod plans;
 mod robustness;
 mod runs;
 mod runs_random;
+mod whole;

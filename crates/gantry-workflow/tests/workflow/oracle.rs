@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use gantry_core::Diagnostic;
 use gantry_workflow::model::{read_action, read_workflow};
 use serde_json::{Value, json};
 
@@ -17,14 +18,84 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oracle").join(name)
 }
 
-/// Parts of messages that may differ.
-fn exceptions() -> Vec<String> {
-    let text = std::fs::read_to_string(fixture("exceptions.txt")).expect("the list of exceptions");
-    let lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty());
-    lines.map(|l| l.split_once(" => ").expect("MESSAGE => WHY").0.to_owned()).collect()
+/// Where the two may differ: the lines of `fixtures/oracle/exceptions.txt`.
+pub struct Exceptions {
+    /// Beginnings of the reference's message for files that we accept.
+    accepted: Vec<String>,
+    /// Our code, and the beginning of the reference's message, empty when it accepts: both judge, and differ in the line
+    /// or in the verdict.
+    judged: Vec<(String, String)>,
 }
 
-fn is_action(file: &Path) -> bool {
+impl Exceptions {
+    /// Reads the list.
+    pub fn read() -> Self {
+        let text =
+            std::fs::read_to_string(fixture("exceptions.txt")).expect("the list of exceptions");
+        let (mut accepted, mut judged) = (Vec::new(), Vec::new());
+        for line in text.lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
+            let what = line.split_once(" => ").expect("MESSAGE => WHY").0;
+            match what.split_once(" | ") {
+                Some((code, message)) => judged.push((code.to_owned(), message.to_owned())),
+                None => accepted.push(what.to_owned()),
+            }
+        }
+        Self { accepted, judged }
+    }
+
+    /// Whether both accept, or both refuse with the first error in the same line.
+    pub fn same(&self, ours: Option<&Diagnostic>, reference: &Value) -> bool {
+        let line = ours.map(|d| d.span.map_or(0, |s| u64::from(s.line)));
+        line == reference["errors"][0][0].as_u64()
+    }
+
+    /// Whether the difference is in the list.
+    pub fn excuse(&self, ours: Option<&Diagnostic>, reference: &Value) -> bool {
+        let message = reference["errors"][0][1].as_str().unwrap_or("");
+        match ours {
+            None => self.accepted.iter().any(|e| message.starts_with(e.as_str())),
+            Some(d) => self.judged.iter().any(|(code, begins)| {
+                d.code == *code
+                    && if begins == "accepted" {
+                        message.is_empty()
+                    } else {
+                        message.starts_with(begins)
+                    }
+            }),
+        }
+    }
+}
+
+/// Where the reference is; says so when it is not.
+pub fn directory() -> Option<PathBuf> {
+    let dir = std::env::var_os("GANTRY_ORACLE_DIR").map(PathBuf::from);
+    if dir.is_none() {
+        println!(
+            "SKIPPED: `GANTRY_ORACLE_DIR` does not name a directory with `@actions/workflow-parser`"
+        );
+    }
+    dir
+}
+
+/// The files to compare, in order: those of fetched crates, of this repository, and below `GANTRY_CORPUS_DIR`.
+pub fn all_files() -> Vec<(PathBuf, String)> {
+    let mut files = published();
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    below(&own.join("crates/gantry-workflow/tests/fixtures/workflows"), &mut files);
+    below(&own.join("examples"), &mut files);
+    files.retain(|f| is_action(f) || f.parent().is_some_and(|p| p.ends_with("workflows")));
+    if let Some(corpus) = std::env::var_os("GANTRY_CORPUS_DIR") {
+        below(Path::new(&corpus), &mut files);
+    }
+    files.sort();
+    files
+        .into_iter()
+        .filter_map(|f| std::fs::read_to_string(&f).ok().map(|text| (f, text)))
+        .collect()
+}
+
+/// Whether the file is an action's metadata.
+pub fn is_action(file: &Path) -> bool {
     file.file_name().is_some_and(|n| n == "action.yml" || n == "action.yaml")
 }
 
@@ -40,46 +111,32 @@ fn below(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The line of our first error; `None` when the file is accepted.
-fn our_line(file: &Path, text: &str) -> Option<u64> {
+/// Our first error; `None` when the file is accepted.
+fn our_first(file: &Path, text: &str) -> Option<Diagnostic> {
     let name = file.display().to_string();
     let found =
         if is_action(file) { read_action(text, &name).1 } else { read_workflow(text, &name).1 };
-    found.iter().find(|d| d.is_error()).map(|d| d.span.map_or(0, |s| u64::from(s.line)))
+    found.into_iter().find(Diagnostic::is_error)
 }
 
 #[test]
 fn published_files_are_judged_as_by_the_reference() {
-    let Some(dir) = std::env::var_os("GANTRY_ORACLE_DIR").map(PathBuf::from) else {
-        println!(
-            "SKIPPED: `GANTRY_ORACLE_DIR` does not name a directory with `@actions/workflow-parser`"
-        );
-        return;
-    };
-    let mut files = published();
-    if let Some(corpus) = std::env::var_os("GANTRY_CORPUS_DIR") {
-        below(Path::new(&corpus), &mut files);
-    }
-    files.sort();
-    let cases: Vec<(PathBuf, String)> = files
-        .into_iter()
-        .filter_map(|f| std::fs::read_to_string(&f).ok().map(|text| (f, text)))
-        .collect();
+    let Some(dir) = directory() else { return };
+    let cases = all_files();
     assert!(!cases.is_empty(), "no file to compare");
     let judged = judge(&dir, &cases);
     assert_eq!(judged.len(), cases.len());
-    let exceptions = exceptions();
+    let exceptions = Exceptions::read();
     let (mut differing, mut excused) = (Vec::new(), 0);
     for ((file, text), reference) in cases.iter().zip(&judged) {
-        let ours = our_line(file, text);
-        let first = reference["errors"].get(0);
-        if ours == first.and_then(|e| e[0].as_u64()) {
+        let ours = our_first(file, text);
+        if exceptions.same(ours.as_ref(), reference) {
             continue;
         }
-        let message = first.and_then(|e| e[1].as_str()).unwrap_or("");
-        if ours.is_none() && exceptions.iter().any(|e| message.starts_with(e.as_str())) {
+        if exceptions.excuse(ours.as_ref(), reference) {
             excused += 1;
         } else {
+            let first = &reference["errors"][0];
             differing.push(format!("{}: ours {ours:?}, reference {first:?}", file.display()));
         }
     }
@@ -88,7 +145,7 @@ fn published_files_are_judged_as_by_the_reference() {
 }
 
 /// The reference's verdicts, in order.
-fn judge(dir: &Path, cases: &[(PathBuf, String)]) -> Vec<Value> {
+pub fn judge(dir: &Path, cases: &[(PathBuf, String)]) -> Vec<Value> {
     let mut node = Command::new("node")
         .arg(fixture("workflow.mjs"))
         .env("GANTRY_ORACLE_DIR", dir)
