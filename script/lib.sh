@@ -18,7 +18,7 @@ apt_install() {
   [ ${#missing[@]} -eq 0 ] && return 0
   command -v apt-get >/dev/null || { echo "error: please install: ${missing[*]}" >&2; return 1; }
   say "installing system packages: ${missing[*]}"
-  as_root apt-get update -qq
+  ${apt_updated:-false} || { as_root apt-get update -qq; apt_updated=true; }
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 

@@ -8,6 +8,8 @@ mod tidy;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
@@ -18,8 +20,8 @@ usage: cargo xtask COMMAND
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
-        Some("tidy") => tidy::run(&root()),
-        Some("bench") => bench::run(&root()),
+        Some("tidy") => root().and_then(|root| tidy::run(&root)),
+        Some("bench") => root().and_then(|root| bench::run(&root)),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
@@ -34,6 +36,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+/// The checkout that this was called for: found at run time, as several may share one folder of build output.
+fn root() -> anyhow::Result<PathBuf> {
+    let start = match std::env::var_os("CARGO_MANIFEST_DIR") {
+        Some(package) => PathBuf::from(package),
+        None => std::env::current_dir()?,
+    };
+    let root = start.ancestors().find(|dir| dir.join("xtask/Cargo.toml").is_file());
+    root.map(Path::to_path_buf)
+        .with_context(|| format!("`{}` lies in no checkout of Gantry", start.display()))
 }

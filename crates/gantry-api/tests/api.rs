@@ -5,7 +5,7 @@ use gantry_api::{Client, Problem};
 
 #[test]
 fn every_error_code_has_a_page_with_what_to_do() {
-    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors");
+    let docs = gantry_testkit::checkout().join("docs/errors");
     for code in code::ALL {
         let (area, _) = code.split_once('/').expect("an area");
         let page = docs.join(format!("{area}.md"));

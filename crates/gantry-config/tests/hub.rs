@@ -239,7 +239,7 @@ mod never_panics {
 
 #[test]
 fn the_reference_names_every_key() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/hub-file.md");
+    let path = gantry_testkit::checkout().join("docs/reference/hub-file.md");
     let page = std::fs::read_to_string(path).expect("the page");
     let schema = gantry_config::json_schema();
     let definitions = schema["$defs"].as_object().expect("definitions");

@@ -61,8 +61,7 @@ struct Place {
 impl Place {
     /// `None` where nothing can be mounted.
     fn new() -> Option<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED: needs root to mount a small disk");
+        if !gantry_testkit::root_for("mounting a small disk") {
             return None;
         }
         let hub = tempfile::tempdir().expect("a temporary folder");

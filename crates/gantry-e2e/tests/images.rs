@@ -1,10 +1,9 @@
 //! Jobs in a real Debian image: by `container:` and by label, with packages installed through the egress
 //! rules, as root and as the runner user with `sudo`.
 
-use std::process::Command;
-
 use gantry_e2e::gantry::Gantry;
 use gantry_e2e::image::{Mirror, debian};
+use gantry_testkit::{program, skip};
 use serde_json::Value;
 
 const CI: &str = r#"name: Image
@@ -67,11 +66,10 @@ fn of<'a>(jobs: &'a [Value], id: &str) -> &'a Value {
 #[test]
 fn jobs_run_in_a_debian_image_and_install_packages() -> anyhow::Result<()> {
     let Some(mirror) = Mirror::of_this_machine() else {
-        println!("SKIPPED: this machine names no Debian archive");
+        skip("this machine names no Debian archive");
         return Ok(());
     };
-    if !Command::new("debootstrap").arg("--version").status().is_ok_and(|s| s.success()) {
-        println!("SKIPPED: `debootstrap` is not installed");
+    if !program("debootstrap") {
         return Ok(());
     }
     let image = debian(&mirror)?;

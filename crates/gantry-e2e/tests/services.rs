@@ -1,11 +1,10 @@
 //! Services in anger: PostgreSQL and Redis from a real registry on this machine, behind health gates, reached from a
 //! job in a container by name, from a job on the host's root by port, and from a step in an image of its own.
 
-use std::process::Command;
-
 use gantry_e2e::gantry::Gantry;
 use gantry_e2e::image::{Mirror, services};
 use gantry_e2e::registry::Registry;
+use gantry_testkit::{program, skip};
 use serde_json::Value;
 
 const CI: &str = r#"name: Services
@@ -89,17 +88,16 @@ fn of<'a>(jobs: &'a [Value], id: &str) -> &'a Value {
 #[test]
 fn databases_serve_jobs_by_name_and_by_port() -> anyhow::Result<()> {
     let Some(mirror) = Mirror::of_this_machine() else {
-        println!("SKIPPED: this machine names no Debian archive");
+        skip("this machine names no Debian archive");
         return Ok(());
     };
-    if !Command::new("debootstrap").arg("--version").status().is_ok_and(|s| s.success()) {
-        println!("SKIPPED: `debootstrap` is not installed");
+    if !program("debootstrap") {
         return Ok(());
     }
     let registry = match Registry::start() {
         Ok(registry) => registry,
         Err(error) => {
-            println!("SKIPPED: there is no registry: {error:#}");
+            skip(format!("there is no registry: {error:#}"));
             return Ok(());
         }
     };

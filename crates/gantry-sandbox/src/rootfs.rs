@@ -111,11 +111,23 @@ fn attach_lowers(
         let copy = at("open", &lower.path, clone_mount(&lower.path))?;
         let read_only = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOSUID;
         let map = lower.mapped.then_some(map);
-        at("map the ids of", &lower.path, set_mount_attributes(copy.as_fd(), read_only, map))?;
+        set_mount_attributes(copy.as_fd(), read_only, map)
+            .map_err(|e| unmappable(&lower.path, &e))?;
         at("attach", &target, attach_mount(copy.as_fd(), &target))?;
         names.push(target.display().to_string());
     }
     Ok(names.join(":"))
+}
+
+/// Why ids cannot be mapped: most often the file system, of which each learnt it at a time of its own.
+fn unmappable(path: &Path, error: &io::Error) -> io::Error {
+    let place = path.display();
+    let hint = if error.raw_os_error() == Some(libc::EINVAL) {
+        "; its file system cannot map ids on this kernel (ext4, xfs and btrfs can, tmpfs from Linux 6.3 on): put the data directory on another"
+    } else {
+        ""
+    };
+    io::Error::new(error.kind(), format!("map the ids of `{place}`: {error}{hint}"))
 }
 
 /// Makes one directory with this mode and this owner outside.

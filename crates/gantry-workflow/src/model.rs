@@ -5,7 +5,7 @@ use gantry_core::{Diagnostic, Queue, Span};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-pub use crate::read::{read_action, read_workflow};
+pub use crate::read::{event_names, read_action, read_workflow};
 
 /// A text as written, with its place; it may hold `${{ }}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]

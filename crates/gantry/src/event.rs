@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use gantry_core::diag::did_you_mean;
 use gantry_server::Changed;
 use gantry_server::source::changes::{Asked, in_folder};
 use gantry_workflow::expr::Value;
+use gantry_workflow::model::event_names;
 use gantry_workflow::plan::Event;
 
 use crate::exit::Failure;
@@ -13,6 +15,22 @@ use crate::files::read_json;
 /// The event's name: as given, else `workflow_dispatch` when there are inputs, else `default`.
 pub fn name<'a>(given: Option<&'a str>, has_inputs: bool, default: &'a str) -> &'a str {
     given.unwrap_or(if has_inputs { "workflow_dispatch" } else { default })
+}
+
+/// Refuses a name that is no event, which no workflow could be waiting for.
+///
+/// # Errors
+/// With the nearest name.
+pub fn known(name: &str) -> Result<(), Failure> {
+    if event_names().any(|event| event == name) {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("there is no event `{name}`"));
+    Err(match did_you_mean(name, event_names()) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure
+            .hint("the usual ones are `push`, `pull_request`, `schedule` and `workflow_dispatch`"),
+    })
 }
 
 /// The payload in a file, which must be a JSON object; an empty one when there is no file.
@@ -67,7 +85,7 @@ pub fn git_state(folder: &Path) -> GitState {
 /// A payload's `ref`, `after` and `pull_request` win over what Git says.
 ///
 /// # Errors
-/// As [`payload`].
+/// As [`known`] and [`payload`].
 pub fn for_plan(
     folder: &Path,
     name: &str,
@@ -75,6 +93,7 @@ pub fn for_plan(
     inputs: &[(String, String)],
     changed: &Changed,
 ) -> Result<Event, Failure> {
+    known(name)?;
     let payload = payload(file)?;
     let git = git_state(folder);
     let given = value(payload.clone());

@@ -36,7 +36,9 @@ fn from_reader(reader: impl std::io::Read, limit: usize, path: &Path) -> Result<
         return Err(Failure::usage(message));
     }
     String::from_utf8(bytes).map_err(|e| {
-        Failure::usage(format!("`{}` is not UTF-8 text", path.display())).because(&e.utf8_error())
+        Failure::usage(format!("`{}` is not UTF-8 text", path.display()))
+            .because(&e.utf8_error())
+            .hint("check that it is the file you mean; save it as UTF-8")
     })
 }
 

@@ -1,7 +1,5 @@
 //! The real binary on files: check, plan, expressions, the hub file, errors and help.
 
-use std::path::{Path, PathBuf};
-
 use assert_cmd::Command;
 use rstest::rstest;
 
@@ -287,8 +285,7 @@ fn every_command_has_help_with_a_summary() {
 #[case("pipeline-run", "pipeline_run.v1.2.schema.json")]
 #[case("job", "job.v1.schema.json")]
 fn generated_pages_of_the_reference_are_current(#[case] page: &str, #[case] file: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(PathBuf::from);
-    let path = root.expect("the workspace").join("docs/reference").join(file);
+    let path = gantry_testkit::checkout().join("docs/reference").join(file);
     let (_, now, _) = Place::with(&[]).gantry(&["reference", page]);
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(kept == now, "write it anew: gantry reference {page} > docs/reference/{file}");

@@ -58,7 +58,7 @@ fn graph_draws_a_file_in_every_form() {
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
     let (_, dot, _) = gantry(dir.path(), &["workflow", "graph", file, "--format", "dot"], "");
     match Command::new("dot").args(["-Tplain"]).write_stdin(dot.clone()).output() {
-        Err(_) => println!("SKIPPED: Graphviz is not installed"),
+        Err(_) => gantry_testkit::skip("Graphviz is not installed"),
         Ok(read) => {
             assert!(read.status.success(), "{dot}\n{}", String::from_utf8_lossy(&read.stderr));
             let plain = String::from_utf8_lossy(&read.stdout).into_owned();
@@ -305,7 +305,7 @@ fn container_data() -> Option<tempfile::TempDir> {
     let place = data.path().display().to_string();
     let (code, out, _) = gantry(data.path(), &["doctor", "--data-dir", &place], "");
     if code != 0 {
-        println!("SKIPPED: this machine does not isolate: {out}");
+        gantry_testkit::skip(format!("this machine does not isolate: {out}"));
         return None;
     }
     Some(data)

@@ -35,7 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "gantry",
         &["core", "api", "config", "workflow", "mesh", "observe", "sandbox", "server", "runner"],
     ),
-    ("gantry-testkit", &["core", "api", "store"]),
+    ("gantry-testkit", &[]),
     ("gantry-e2e", &["api", "testkit"]),
     ("xtask", &[]),
 ];

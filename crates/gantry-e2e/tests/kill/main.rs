@@ -25,8 +25,7 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_is_left_or_lost_whatever_is_killed() {
-    if !nix::unistd::geteuid().is_root() {
-        println!("SKIPPED: needs root to make sandboxes and to see everybody's processes");
+    if !gantry_testkit::root_for("making sandboxes and seeing everybody's processes") {
         return;
     }
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");

@@ -1,7 +1,5 @@
 //! `uses:` steps: the runner's own actions and local ones.
 
-use std::process::Command;
-
 use libtest_mimic::Trial;
 
 use super::hub::Hub;
@@ -216,8 +214,7 @@ async fn post_order() {
 }
 
 async fn javascript() {
-    if !Command::new("node").arg("--version").output().is_ok_and(|o| o.status.success()) {
-        println!("SKIPPED: there is no `node` on this machine");
+    if !gantry_testkit::program("node") {
         return;
     }
     let action = "inputs:\n  my-name: { default: you }\nruns:\n  using: node20\n  main: main.js\n  post: post.js\n";

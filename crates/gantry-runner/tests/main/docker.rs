@@ -76,7 +76,7 @@ async fn run(mut fixture: Fixture) -> Option<Done> {
     fixture.images.insert("tools".to_owned(), image(dir.path()));
     let done = fixture.run().await;
     if done.verdict().contains("this machine cannot isolate") {
-        println!("SKIPPED: {}", done.verdict());
+        gantry_testkit::skip(done.verdict());
         return None;
     }
     Some(done)

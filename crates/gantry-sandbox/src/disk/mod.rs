@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn the_template_over_a_disk_full_of_rubbish_is_a_sound_file_system() {
         if loop_available().is_err() || !Path::new("/usr/sbin/e2fsck").exists() {
-            println!("SKIPPED: needs loop devices, `mkfs.ext4` and `e2fsck`");
+            gantry_testkit::skip("needs loop devices, `mkfs.ext4` and `e2fsck`");
             return;
         }
         let dir = tempfile::tempdir().expect("dir");

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Check, Status, selftest};
+use super::selftest::{self, TOO_OLD};
+use super::{Check, Status};
 use crate::backend::container::external;
 use crate::cgroup::Layout;
 use crate::disk;
@@ -228,8 +229,13 @@ fn runtime_check(state_dir: &Path, runtime: Runtime, sound: bool) -> Check {
     match selftest::run_blocking(state_dir, runtime) {
         Ok(()) => Check::new(&name, Status::Ok, format!("{version}; the self-test passed"), ""),
         Err(reason) => {
+            let remedy = if reason.contains(TOO_OLD) {
+                "install a newer one, or use another runtime"
+            } else {
+                "report this text; until then use another runtime"
+            };
             let found = format!("{version}; the self-test failed: {reason}");
-            Check::new(&name, bad, found, "report this text; until then use another runtime")
+            Check::new(&name, bad, found, remedy)
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::spec::{ExecSpec, Isolation, JobUser, RootFs, Runtime, SandboxSpec, St
 
 /// Limit on processes of the self-test's container.
 const PIDS: u32 = 64;
+/// What is said of a runtime that lacks what today's programs call.
+pub const TOO_OLD: &str = "the runtime is too old for today's programs";
 /// Most bytes of the probe's answer.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
@@ -185,7 +187,7 @@ fn verify(findings: &Findings, runtime: Runtime) -> Result<(), String> {
     }
     if findings.statx != 0 {
         return Err(format!(
-            "`statx` fails inside with error {}: the runtime is too old for today's programs; install a newer one",
+            "`statx` fails inside with error {}, so that `ls` and `stat` do: {TOO_OLD}",
             findings.statx
         ));
     }
@@ -283,6 +285,6 @@ mod tests {
         assert!(check(&Findings { refused: open, ..sound() }).is_err());
         assert!(check(&Findings { refused: BTreeMap::new(), ..sound() }).is_err());
         let old = check(&Findings { statx: libc::EINVAL, ..sound() });
-        assert!(old.is_err_and(|text| text.contains("install a newer one")));
+        assert!(old.is_err_and(|text| text.contains(TOO_OLD)));
     }
 }

@@ -207,6 +207,9 @@ pub(crate) fn reason(error: &OciDistributionError) -> String {
         }
         source = cause.source();
     }
+    if matches!(error, OciDistributionError::RequestError(e) if e.is_connect() || e.is_timeout()) {
+        text.push_str("; check the name, and that this machine reaches the registry");
+    }
     text
 }
 

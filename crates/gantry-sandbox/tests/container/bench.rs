@@ -21,7 +21,7 @@ pub fn run_it() {
     }
     let jobs: u32 = std::env::var("GANTRY_BENCH").ok().and_then(|n| n.parse().ok()).unwrap_or(50);
     block_on(one(Runtime::Embedded));
-    for (word, runtime) in crate::harness::runtimes() {
+    for (word, runtime) in crate::harness::RUNTIMES {
         for width in [1, 2, 4] {
             let begin = Instant::now();
             block_on(async {

@@ -2,7 +2,7 @@
 //!
 //! Not in here: any test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,27 +15,14 @@ use gantry_sandbox::{
 /// How long anything inside a test may take before it counts as hung.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Why these tests cannot run here.
-pub fn missing() -> Option<String> {
-    (!nix::unistd::geteuid().is_root()).then(|| "containers need root".to_owned())
-}
+/// The runtimes that the tests are for.
+pub const RUNTIMES: [(&str, Runtime); 3] =
+    [("embedded", Runtime::Embedded), ("runc", Runtime::Runc), ("crun", Runtime::Crun)];
 
-/// The runtimes of this machine.
-pub fn runtimes() -> Vec<(&'static str, Runtime)> {
-    let installed = |name: &str| {
-        ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/usr/local/sbin"]
-            .iter()
-            .any(|dir| Path::new(dir).join(name).exists())
-    };
-    let mut all = vec![("embedded", Runtime::Embedded)];
-    for (name, runtime) in [("runc", Runtime::Runc), ("crun", Runtime::Crun)] {
-        if installed(name) {
-            all.push((name, runtime));
-        } else {
-            println!("SKIPPED: the runtime `{name}` is not installed");
-        }
-    }
-    all
+/// Whether this machine can run a test of this runtime; says so when it cannot.
+pub fn possible(name: &str, runtime: Runtime) -> bool {
+    gantry_testkit::root_for("a container")
+        && (runtime == Runtime::Embedded || gantry_testkit::program(name))
 }
 
 /// The state directory of these tests: one for all, so that disks and skeletons are shared as in life.

@@ -16,11 +16,9 @@ use libtest_mimic::Trial;
 pub fn trials() -> Vec<Trial> {
     let trial = |name: &str, work: fn(&mut Init)| {
         Trial::test(name, move || {
-            if !nix::unistd::getuid().is_root() {
-                println!("SKIPPED: only root can become another user");
-                return Ok(());
+            if gantry_testkit::root_for("becoming another user") {
+                work(&mut Init::start());
             }
-            work(&mut Init::start());
             Ok(())
         })
     };

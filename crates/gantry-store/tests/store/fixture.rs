@@ -29,7 +29,7 @@ pub async fn engines() -> Vec<Engine> {
     let mut engines = vec![Engine { name: "SQLite", db, _dir: dir, _server: None }];
     match postgres().await {
         Ok(engine) => engines.push(engine),
-        Err(reason) => eprintln!("SKIPPED on PostgreSQL: {reason}"),
+        Err(reason) => gantry_testkit::skip(format!("on PostgreSQL: {reason}")),
     }
     engines
 }

@@ -143,8 +143,9 @@ pub(super) fn label_problem(
         None if known.is_empty() => d(format!("no runner here has the label `{label}`"))
             .because("this hub serves no labels")
             .fix("map the label to an image in the hub file"),
-        None => d(format!("no runner here has the label `{label}`"))
-            .because(format!("labels here: {}", known.join(", ")))
-            .fix("use one of them, or map the label to an image in the hub file"),
+        None => d(format!("no runner here has the label `{label}`")).fix(format!(
+            "use one of {}, or map the label to an image in the hub file",
+            known.join(", ")
+        )),
     })
 }

@@ -168,6 +168,11 @@ pub(crate) const EVENTS: &[EventKind] = &[
     ),
 ];
 
+/// The names of all events.
+pub fn event_names() -> impl Iterator<Item = &'static str> {
+    EVENTS.iter().map(|event| event.name)
+}
+
 /// The event of that name.
 pub(crate) fn find(name: &str) -> Option<&'static EventKind> {
     EVENTS.iter().find(|e| e.name == name)

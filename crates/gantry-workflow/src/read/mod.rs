@@ -24,6 +24,7 @@ use gantry_core::{Diagnostic, Span};
 
 use crate::model::{Action, Wholes, Workflow};
 use crate::syntax::{Kind, Node, parse};
+pub use events::event_names;
 use expressions::list;
 
 /// Reads a workflow file.

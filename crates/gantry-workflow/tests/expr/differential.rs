@@ -33,9 +33,7 @@ fn setting(name: &str, default: u64) -> u64 {
 #[test]
 fn random_expressions_agree_with_the_reference() {
     let Some(dir) = std::env::var_os("GANTRY_ORACLE_DIR").map(PathBuf::from) else {
-        println!(
-            "SKIPPED: `GANTRY_ORACLE_DIR` does not name a directory with `@actions/expressions`"
-        );
+        gantry_testkit::skip("`GANTRY_ORACLE_DIR` names no directory with `@actions/expressions`");
         return;
     };
     let package = dir.join("node_modules/@actions/expressions");
@@ -102,7 +100,8 @@ fn has_two_doubled_quotes(expr: &str) -> bool {
 
 /// The reference's results, in order.
 fn judge(dir: &Path, cases: &[Value]) -> Vec<Value> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/expr/oracle.mjs");
+    let script =
+        gantry_testkit::checkout().join("crates/gantry-workflow/tests/fixtures/expr/oracle.mjs");
     let mut node = Command::new("node")
         .arg(script)
         .env("GANTRY_ORACLE_DIR", dir)

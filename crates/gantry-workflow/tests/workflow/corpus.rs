@@ -36,7 +36,7 @@ pub(crate) fn published() -> Vec<PathBuf> {
 fn published_workflows_are_accepted_and_planned() {
     let files = published();
     if files.is_empty() {
-        println!("SKIPPED: no crate with a workflow file below CARGO_HOME");
+        gantry_testkit::skip("no crate with a workflow file below CARGO_HOME");
         return;
     }
     let mut refused = Vec::new();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::corpus::published;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/oracle").join(name)
+    gantry_testkit::checkout().join("crates/gantry-workflow/tests/fixtures/oracle").join(name)
 }
 
 /// Where the two may differ: the lines of `fixtures/oracle/exceptions.txt`.
@@ -70,8 +70,8 @@ impl Exceptions {
 pub fn directory() -> Option<PathBuf> {
     let dir = std::env::var_os("GANTRY_ORACLE_DIR").map(PathBuf::from);
     if dir.is_none() {
-        println!(
-            "SKIPPED: `GANTRY_ORACLE_DIR` does not name a directory with `@actions/workflow-parser`"
+        gantry_testkit::skip(
+            "`GANTRY_ORACLE_DIR` names no directory with `@actions/workflow-parser`",
         );
     }
     dir
@@ -80,7 +80,7 @@ pub fn directory() -> Option<PathBuf> {
 /// The files to compare, in order: those of fetched crates, of this repository, and below `GANTRY_CORPUS_DIR`.
 pub fn all_files() -> Vec<(PathBuf, String)> {
     let mut files = published();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let own = gantry_testkit::checkout();
     below(&own.join("crates/gantry-workflow/tests/fixtures/workflows"), &mut files);
     below(&own.join("examples"), &mut files);
     files.retain(|f| is_action(f) || f.parent().is_some_and(|p| p.ends_with("workflows")));

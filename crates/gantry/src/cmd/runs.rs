@@ -66,8 +66,7 @@ pub fn why(args: &WhyArgs) -> Done {
             .collect();
         let mut text = String::new();
         for c in &constraints {
-            let mark = if c.met { console::style("✓").green() } else { console::style("…").yellow() };
-            text += &format!("{mark} {}: {}\n", c.what, c.detail);
+            text += &format!("{} {}: {}\n", mark(c.met, &c.detail), c.what, c.detail);
         }
         text += "decisions:\n";
         for d in &decisions {
@@ -88,6 +87,16 @@ async fn passed_over(reader: &Reader, view: &RunView) -> Result<Vec<DecisionReco
         d.run.is_none() && d.kind == "workflow_passed_over" && d.reason.starts_with(&own)
     });
     Ok(all)
+}
+
+/// How a run, a job or what it waits for stands.
+fn mark(ended: bool, detail: &str) -> console::StyledObject<&'static str> {
+    match detail.split([' ', ':']).next().unwrap_or_default() {
+        _ if !ended => console::style("…").yellow(),
+        "failure" | "cancelled" | "timed_out" => console::style("✗").red(),
+        "skipped" => console::style("–").dim(),
+        _ => console::style("✓").green(),
+    }
 }
 
 pub(super) async fn open(data: &DataArgs) -> Result<Reader, Failure> {
@@ -127,6 +136,10 @@ pub(super) async fn find(reader: &Reader, name: &str) -> Result<RunId, Failure> 
         (Some(run), None) => Ok(run.id),
         (Some(_), Some(_)) => Err(Failure::usage(format!("`{name}` is the start of several runs"))
             .hint("write more of the id")),
+        (None, _) if name.contains('/') => Err(Failure::usage(format!("there is no run `{name}`"))
+            .hint(
+                "`gantry runs logs RUN --job JOB` takes one job, `gantry runs list` shows the runs",
+            )),
         (None, _) => Err(Failure::usage(format!("there is no run `{name}`"))
             .hint("`gantry runs list` shows them")),
     }

@@ -44,6 +44,7 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
             .hint("add one below `repos:`, or set `enabled: true`"));
     }
     let name = event_name(args, &taking_part)?;
+    event::known(&name)?;
     let payload = match &args.event_file {
         Some(file) => Some(event::value(event::payload(Some(file))?)),
         None => None,
