@@ -68,10 +68,8 @@ fn object(fields: &[(&str, &str)]) -> Value {
 }
 
 fn pushed(before: &str, after: &str, git_ref: &str) -> Value {
-    let mut push = match object(&[("before", before), ("after", after), ("ref", git_ref)]) {
-        Value::Object(map) => map,
-        _ => unreachable!("an object"),
-    };
+    let parts = object(&[("before", before), ("after", after), ("ref", git_ref)]);
+    let Value::Object(mut push) = parts else { unreachable!("an object") };
     push.insert("repository".into(), object(&[("default_branch", "main")]));
     Value::Object(push)
 }
