@@ -4,6 +4,7 @@
 //! Not in here: one attempt (see [`crate::job`]).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::client::{Client, ClientError};
@@ -107,10 +108,13 @@ pub async fn run(
         name: options.name.clone(),
         state_dir: options.state_dir.clone(),
         process_path: options.process_path.clone(),
+        ready: Arc::default(),
     };
     let mut agent = Agent { options, host, running: JoinSet::new(), leases: IndexMap::new() };
     let result = agent.serve(&shutdown).await;
-    agent.end(&shutdown_now).await;
+    // What is made for jobs to come goes while the last ones end.
+    let ready = Arc::clone(&agent.host.ready);
+    tokio::join!(ready.close(), agent.end(&shutdown_now));
     result
 }
 

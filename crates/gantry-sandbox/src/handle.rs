@@ -12,6 +12,7 @@ use crate::backend::{self, Backend};
 use crate::control::{Channel, Control};
 use crate::exec::{self, Exec};
 use crate::protocol::{Answer, Frame, Kind, Op, OpResult};
+use crate::ready::Stock;
 use crate::spec::{ExecSpec, FileEntry, FindSpec, PackSpec, SandboxSpec, Stream};
 use crate::transfer;
 
@@ -132,7 +133,14 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the sandbox, its services and its network, and waits until steps can start.
     pub async fn start(spec: SandboxSpec) -> Result<Self, SandboxError> {
-        Self::from_launched(backend::launch(&spec).await?).await
+        Self::from_launched(backend::launch(&spec, None).await?).await
+    }
+
+    /// As [`Sandbox::start`], with one that was made ahead when there is one that fits.
+    pub async fn start_from(stock: &Stock, spec: SandboxSpec) -> Result<Self, SandboxError> {
+        let started = Self::from_launched(backend::launch(&spec, Some(stock)).await?).await;
+        stock.refill();
+        started
     }
 
     /// Speaks to a PID 1 that waits for its first frame, and waits until steps can start.

@@ -26,6 +26,7 @@ pub mod init;
 mod jobdir;
 pub mod kept;
 pub mod protocol;
+pub mod ready;
 mod rootfs;
 mod seccomp;
 mod seed;

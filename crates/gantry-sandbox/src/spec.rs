@@ -54,7 +54,7 @@ pub enum RootFs {
 }
 
 /// Everything about one sandbox. It travels over a pipe, never as arguments.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxSpec {
     /// Unique on this machine; lower-case letters, digits, `-`, `_`.
     pub id: String,

@@ -5,6 +5,8 @@
 //!
 //! Not in here: images, egress rules, steps.
 
+#[path = "container/ahead.rs"]
+mod ahead;
 #[path = "container/bench.rs"]
 mod bench;
 #[path = "container/bypass.rs"]
@@ -33,7 +35,8 @@ fn main() {
         return;
     }
     let arguments = Arguments::from_args();
-    let tests: Vec<Test> = [inside::TESTS, bypass::TESTS, limits::TESTS, crash::TESTS].concat();
+    let tests: Vec<Test> =
+        [inside::TESTS, bypass::TESTS, limits::TESTS, crash::TESTS, ahead::TESTS].concat();
     let mut trials = Vec::new();
     for (word, runtime) in harness::RUNTIMES {
         for (name, test) in &tests {

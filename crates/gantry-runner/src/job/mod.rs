@@ -10,6 +10,7 @@ mod steps;
 mod whole;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::lease::Lease;
@@ -17,6 +18,7 @@ use gantry_api::problem::code::LOG_GAP;
 use gantry_api::report::{CompleteRequest, MachineInfo};
 use gantry_core::{Timestamp, Usage, Verdict};
 use gantry_observe::redact::Redactor;
+use gantry_sandbox::ready::Stock;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +47,8 @@ pub struct Host {
     pub state_dir: PathBuf,
     /// `PATH` for plain processes (isolation `process`), where there is no image.
     pub process_path: String,
+    /// Sandboxes made ahead of their jobs.
+    pub ready: Arc<Stock>,
 }
 
 /// What an attempt leaves behind.

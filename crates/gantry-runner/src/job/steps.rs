@@ -124,7 +124,7 @@ async fn start(
         say(&format!("Service `{}`: {}", service.name, service.image));
     }
     let sandbox = tokio::select! {
-        started = Sandbox::start(prepared.spec.clone()) => started?,
+        started = Sandbox::start_from(&host.ready, prepared.spec.clone()) => started?,
         () = facts.stop.wait() => {
             let why = facts.stop.why();
             return Err(why.map_or_else(|| Failure::infra("the job was stopped"), |w| Failure(w.verdict())));

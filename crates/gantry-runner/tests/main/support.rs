@@ -194,6 +194,7 @@ impl Fixture {
             name: "test-runner".to_owned(),
             state_dir: dir.path().to_owned(),
             process_path: std::env::var("PATH").unwrap_or_default(),
+            ready: std::sync::Arc::default(),
         };
         {
             let mut state = self.hub.state();

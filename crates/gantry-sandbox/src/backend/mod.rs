@@ -13,6 +13,7 @@ use gantry_core::Usage;
 use crate::egress::ServiceTarget;
 use crate::handle::{SandboxError, SandboxReport};
 use crate::protocol::InitConfig;
+use crate::ready::Stock;
 use crate::spec::{Isolation, SandboxSpec};
 
 /// A started PID 1 that waits for its first frame.
@@ -82,13 +83,13 @@ pub trait Backend: std::fmt::Debug + Send + Sync {
     fn abandon(&self);
 }
 
-/// Makes the place that a specification asks for.
-pub async fn launch(spec: &SandboxSpec) -> Result<Launched, SandboxError> {
+/// Makes the place that a specification asks for, or takes one that was made ahead.
+pub async fn launch(spec: &SandboxSpec, stock: Option<&Stock>) -> Result<Launched, SandboxError> {
     match spec.isolation {
         Isolation::Process if !spec.services.is_empty() => Err(SandboxError::Unsupported(
             "services need a container; leave `--isolation process` out".to_owned(),
         )),
         Isolation::Process => process::launch(spec).await,
-        Isolation::Container => container::launch_job(spec).await,
+        Isolation::Container => container::launch_job(spec, stock).await,
     }
 }

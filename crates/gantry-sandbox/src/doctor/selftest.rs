@@ -126,7 +126,7 @@ async fn run(state_dir: &Path, runtime: Runtime) -> Result<(), String> {
         tools: Vec::new(),
         keep: false,
     };
-    let launched = launch_unchecked(&spec).await.map_err(|e| e.to_string())?;
+    let launched = launch_unchecked(&spec, None).await.map_err(|e| e.to_string())?;
     let sandbox = Sandbox::from_launched(launched).await.map_err(|e| e.to_string())?;
     let answer = ask(&sandbox).await;
     let groups = crate::cgroup::Layout::detect().map(|l| l.job(&spec.id).pids_max());

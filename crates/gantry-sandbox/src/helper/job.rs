@@ -13,7 +13,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::{Finished, LaunchRequest, Ready, Reply, read_message, shared, sys, write_message};
+use super::{
+    Assignment, Finished, LaunchRequest, Ready, Reply, read_message, shared, sys, write_message,
+};
 use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
 use crate::disk::{self, Disk, DiskKind};
@@ -25,6 +27,8 @@ use crate::spec::Runtime;
 
 /// Size of the tmpfs for the bundle and the mount points, in bytes.
 const SCRATCH_BYTES: u64 = 16 << 20;
+/// Where in there the root is assembled.
+const ROOT: &str = "root";
 
 /// The container's standard streams.
 pub struct Streams {
@@ -63,7 +67,7 @@ pub fn main(socket: &UnixStream, streams: Streams) -> i32 {
             let disk = job.disk.as_ref().map_or(DiskKind::Tmpfs, |d| d.kind);
             let ready = Ready { pid, base: job.base, groups, disk };
             if write_message(socket, &Reply::Ready(ready)).is_ok() {
-                wait_for_end(socket, pid);
+                job.serve(socket, pid);
             }
             let finished = job.finish(Some(pid));
             answer(socket, &Reply::Finished(finished))
@@ -79,14 +83,16 @@ fn answer(socket: &UnixStream, reply: &Reply) -> i32 {
     i32::from(write_message(socket, reply).is_err())
 }
 
-/// Waits until PID 1 has ended or the runner has closed or written to the socket.
-fn wait_for_end(socket: &UnixStream, pid: i32) {
-    let Ok(process) = sys::pidfd(pid) else { return };
+/// Waits for the runner's next message; `None` once PID 1 has ended or the runner has closed the socket.
+fn next_message(socket: &UnixStream, pid: i32) -> Option<Assignment> {
+    let process = sys::pidfd(pid).ok()?;
     let mut fds = [
         PollFd::new(socket.as_fd(), PollFlags::POLLIN),
         PollFd::new(process.as_fd(), PollFlags::POLLIN),
     ];
     while poll(&mut fds, PollTimeout::NONE) == Err(nix::errno::Errno::EINTR) {}
+    let written = fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN));
+    if written { read_message(socket).ok() } else { None }
 }
 
 impl Job {
@@ -95,6 +101,18 @@ impl Job {
         let dir = JobDir::claim(&request.spec.state_dir, &request.spec.id)?;
         let groups = Layout::known()?.job(&request.spec.id);
         Ok(Self { request, dir, groups, disk: None, hold: None, base: 0 })
+    }
+
+    /// Does what the runner says until the end.
+    fn serve(&self, socket: &UnixStream, pid: i32) {
+        let root = Path::new(MOUNT_PLACE).join(ROOT);
+        while let Some(assignment) = next_message(socket, pid) {
+            let done = assignment.apply(&self.request.spec, &root, self.base, pid);
+            let reply = done.map_or_else(|e| Reply::Failed(e.to_string()), |()| Reply::Assigned);
+            if write_message(socket, &reply).is_err() || matches!(reply, Reply::Failed(_)) {
+                return;
+            }
+        }
     }
 
     fn launch(&mut self, streams: Streams) -> io::Result<i32> {
@@ -114,11 +132,8 @@ impl Job {
         let shared = share.map_or_else(|| Ok(Vec::new()), |share| shared::open(&share))?;
         let place = Path::new(MOUNT_PLACE);
         scratch(place)?;
-        let places = Places {
-            disk: place.join("disk"),
-            lowers: place.join("low"),
-            root: place.join("root"),
-        };
+        let places =
+            Places { disk: place.join("disk"), lowers: place.join("low"), root: place.join(ROOT) };
         for dir in [&places.disk, &places.lowers, &places.root] {
             fs::create_dir(dir)?;
         }

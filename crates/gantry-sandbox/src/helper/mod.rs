@@ -7,11 +7,13 @@
 //!
 //! Not in here: what a container is made of ([`crate::backend::container`]).
 
+mod assign;
 mod job;
 mod log;
 mod shared;
 pub mod sys;
 
+pub use assign::Assignment;
 pub use job::Streams;
 
 use std::io::{self, Read, Write};
@@ -61,6 +63,8 @@ pub enum Reply {
     Begun(i32),
     /// PID 1 waits for its first command.
     Ready(Ready),
+    /// A container that was made ahead has what its job needs.
+    Assigned,
     /// The container could not be made; nothing of it is left.
     Failed(String),
     /// The container has ended and nothing of it is left.

@@ -93,8 +93,13 @@ impl Out {
     }
 }
 
-/// Runs a program inside.
+/// Runs a program inside, in the workspace.
 pub async fn run(sandbox: &Sandbox, user: JobUser, argv: &[&str]) -> Out {
+    run_in(sandbox, user, "/home/runner/work/a/a", argv).await
+}
+
+/// Runs a program inside, in a directory.
+pub async fn run_in(sandbox: &Sandbox, user: JobUser, cwd: &str, argv: &[&str]) -> Out {
     let home = match user {
         JobUser::Runner => "/home/runner",
         JobUser::Root => "/root",
@@ -107,7 +112,7 @@ pub async fn run(sandbox: &Sandbox, user: JobUser, argv: &[&str]) -> Out {
             ("HOME".to_owned(), home.to_owned()),
             ("LC_ALL".to_owned(), "C".to_owned()),
         ],
-        cwd: "/home/runner/work/a/a".to_owned(),
+        cwd: cwd.to_owned(),
         user: Some(user),
     };
     let mut exec = sandbox.exec(spec).await.expect("exec");

@@ -85,12 +85,24 @@ pub fn parts(request: &LaunchRequest) -> io::Result<(Vec<Part>, Option<hostroot:
     }
 }
 
-/// What the job finds at its start.
-pub fn seed(spec: &SandboxSpec, parts: &[Part]) -> Seed {
-    let owner = match spec.user {
+/// Who the directories of a job belong to, as an id inside.
+pub fn owner(spec: &SandboxSpec) -> u32 {
+    match spec.user {
         JobUser::Runner => RUNNER_ID,
         JobUser::Root => 0,
-    };
+    }
+}
+
+/// The files that say the host's name.
+pub fn name_files(hostname: &str) -> [(&'static str, String); 2] {
+    let hosts =
+        format!("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t{hostname}\n");
+    [("/etc/hosts", hosts), ("/etc/hostname", format!("{hostname}\n"))]
+}
+
+/// What the job finds at its start.
+pub fn seed(spec: &SandboxSpec, parts: &[Part]) -> Seed {
+    let owner = owner(spec);
     let mut directories: Vec<(String, u32, u32)> =
         ["/dev", "/proc", "/sys", "/run", "/.gantry", guest::DIR]
             .map(|p| (p.to_owned(), 0o755, 0))
@@ -102,18 +114,13 @@ pub fn seed(spec: &SandboxSpec, parts: &[Part]) -> Seed {
     directories.extend(spec.directories.iter().map(|d| (d.clone(), 0o755, owner)));
     let passwd = with_runner(Account::Passwd, &lower_text(parts, "/etc/passwd"));
     let group = with_runner(Account::Group, &lower_text(parts, "/etc/group"));
-    let hosts = format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t{}\n",
-        spec.hostname
-    );
     let file = |path: &str, text: String| (path.to_owned(), text, 0o644);
     let mut files = vec![
         file("/etc/passwd", passwd),
         file("/etc/group", group),
-        file("/etc/hosts", hosts),
-        file("/etc/hostname", format!("{}\n", spec.hostname)),
         file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions edns0 timeout:2\n".to_owned()),
     ];
+    files.extend(name_files(&spec.hostname).map(|(path, text)| file(path, text)));
     files.push(("/usr/local/bin/sudo".to_owned(), guest::sudo_script(), 0o755));
     Seed { directories, files }
 }

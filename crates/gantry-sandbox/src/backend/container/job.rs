@@ -17,6 +17,7 @@ use crate::handle::{SandboxError, SandboxReport};
 use crate::helper::Share;
 use crate::image::{ImageHold, ImageStore, PreparedImage};
 use crate::protocol::{Identity, InitConfig};
+use crate::ready::Stock;
 use crate::service::Services;
 use crate::spec::{RootFs, SandboxSpec};
 
@@ -44,13 +45,19 @@ struct JobBackend {
 ///
 /// # Errors
 /// [`SandboxError::Unsupported`] with the doctor's text when it has not.
-pub async fn launch_job(spec: &SandboxSpec) -> Result<Launched, SandboxError> {
+pub async fn launch_job(
+    spec: &SandboxSpec,
+    stock: Option<&Stock>,
+) -> Result<Launched, SandboxError> {
     doctor::require(&spec.state_dir, spec.runtime).await?;
-    launch_unchecked(spec).await
+    launch_unchecked(spec, stock).await
 }
 
 /// [`launch_job`] without the question whether the machine isolates: for the self-test that answers it.
-pub async fn launch_unchecked(spec: &SandboxSpec) -> Result<Launched, SandboxError> {
+pub async fn launch_unchecked(
+    spec: &SandboxSpec,
+    stock: Option<&Stock>,
+) -> Result<Launched, SandboxError> {
     let store = image_store(spec);
     let image = match &spec.rootfs {
         RootFs::Host => None,
@@ -67,8 +74,13 @@ pub async fn launch_unchecked(spec: &SandboxSpec) -> Result<Launched, SandboxErr
         directories: Vec::new(),
         ..InitConfig::container(spec.user, Vec::new())
     };
-    let around = Around { targets: services.targets(), services, share: None };
-    let (launched, _) = place(spec, image, hold, around, config).await?;
+    let image_env = image.as_ref().map(|i| i.env.clone()).unwrap_or_default();
+    let container = match stock {
+        Some(stock) => stock.launch(spec, image).await?,
+        None => launch(spec, image, None).await?,
+    };
+    let around = Around { targets: services.targets(), services };
+    let (launched, _) = surround(spec, container, image_env, hold, around, config).await?;
     Ok(launched)
 }
 
@@ -78,7 +90,10 @@ pub(crate) async fn launch_service(
     image: PreparedImage,
     identity: Identity,
 ) -> Result<(Launched, i32), SandboxError> {
-    place(spec, Some(image), None, Around::default(), of_image(spec, identity)).await
+    let image_env = image.env.clone();
+    let container = launch(spec, Some(image), None).await?;
+    let config = of_image(spec, identity);
+    surround(spec, container, image_env, None, Around::default(), config).await
 }
 
 /// A container beside a running one of the same job: it shares directories, and reaches the same services.
@@ -92,9 +107,12 @@ pub(crate) async fn launch_beside(
 ) -> Result<Launched, SandboxError> {
     let share = Share { base: neighbour.base, pid: neighbour.pid, directories };
     let targets = neighbour.services.clone();
-    let around = Around { services: Services::default(), targets, share: Some(share) };
+    let around = Around { services: Services::default(), targets };
+    let image_env = image.env.clone();
+    let container = launch(spec, Some(image), Some(share)).await?;
     let config = of_image(spec, identity);
-    place(spec, Some(image), Some(hold), around, config).await.map(|(launched, _)| launched)
+    let made = surround(spec, container, image_env, Some(hold), around, config).await;
+    made.map(|(launched, _)| launched)
 }
 
 /// What PID 1 of a container whose ordinary user is the image's is told.
@@ -110,8 +128,6 @@ struct Around {
     services: Services,
     /// What its gateway reaches.
     targets: Vec<ServiceTarget>,
-    /// What it shares with a running one.
-    share: Option<Share>,
 }
 
 /// The images of a state directory.
@@ -119,17 +135,16 @@ pub(crate) fn image_store(spec: &SandboxSpec) -> ImageStore {
     ImageStore::new(spec.state_dir.join("images"))
 }
 
-/// Container and gateway of one sandbox.
-async fn place(
+/// A container with its gateway as the place of a sandbox; with the pid of its PID 1.
+async fn surround(
     spec: &SandboxSpec,
-    image: Option<PreparedImage>,
+    mut container: Container,
+    image_env: Vec<(String, String)>,
     hold: Option<ImageHold>,
     around: Around,
     config: InitConfig,
 ) -> Result<(Launched, i32), SandboxError> {
-    let Around { services, targets, share } = around;
-    let image_env = image.as_ref().map(|i| i.env.clone()).unwrap_or_default();
-    let mut container = launch(spec, image, share).await?;
+    let Around { services, targets } = around;
     let (Some(stdin), Some(stdout)) = (container.stdin.take(), container.stdout.take()) else {
         return Err(SandboxError::Machine("the container has no streams".to_owned()));
     };

@@ -17,8 +17,8 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 
 use gantry_core::Usage;
-use tokio::io::AsyncReadExt;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 pub(crate) use job::{image_store, launch_beside, launch_service};
@@ -28,7 +28,7 @@ use crate::cgroup::JobGroups;
 use crate::cleanup;
 use crate::disk::DiskKind;
 use crate::handle::SandboxError;
-use crate::helper::{Finished, LaunchRequest, Ready, Reply, Share, sys, write_message};
+use crate::helper::{Assignment, Finished, LaunchRequest, Ready, Reply, Share, sys, write_message};
 use crate::image::PreparedImage;
 use crate::jobdir::{jobs_dir, valid_id};
 use crate::seccomp::Filters;
@@ -84,7 +84,9 @@ pub async fn launch(
             })
         }
         Ok(Reply::Failed(reason)) => Err(failed(&reason, &log)),
-        Ok(Reply::Begun(_) | Reply::Finished(_)) => Err(failed("it ended at once", &log)),
+        Ok(Reply::Begun(_) | Reply::Assigned | Reply::Finished(_)) => {
+            Err(failed("it ended at once", &log))
+        }
         Err(e) => {
             reap(&spec.state_dir, &spec.id).await?;
             Err(failed(&format!("the helper is gone: {e}"), &log))
@@ -196,6 +198,22 @@ impl Launched {
         self.ready.groups.oom_kills()
     }
 
+    /// Gives a container that was made ahead to its job; afterwards it is as if it had been made for it.
+    ///
+    /// # Errors
+    /// It is gone, or something cannot be made in it: then it is of no use.
+    pub async fn assign(&mut self, assignment: &Assignment) -> Result<(), SandboxError> {
+        let machine = |e: io::Error| SandboxError::Machine(e.to_string());
+        let mut message = Vec::new();
+        write_message(&mut message, assignment).map_err(machine)?;
+        self.helper.socket.write_all(&message).await.map_err(machine)?;
+        match self.helper.reply().await.map_err(machine)? {
+            Reply::Assigned => Ok(()),
+            Reply::Failed(reason) => Err(SandboxError::Machine(reason)),
+            _ => Err(SandboxError::Machine("the helper answered out of turn".to_owned())),
+        }
+    }
+
     /// Kills everything inside, waits until it is gone, and removes what it left on the host.
     ///
     /// # Errors
@@ -204,7 +222,7 @@ impl Launched {
         self.stdin = None;
         self.stdout = None;
         let (state_dir, id, keep) = self.spec_dirs.clone();
-        let asked = tokio::io::AsyncWriteExt::shutdown(&mut self.helper.socket).await;
+        let asked = self.helper.socket.shutdown().await;
         let reply = match asked {
             Ok(()) => self.helper.reply().await,
             Err(e) => Err(e),
