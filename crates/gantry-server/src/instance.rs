@@ -106,6 +106,8 @@ pub async fn mend(dir: &Path) -> Result<u32, HubError> {
         dead |= InstanceLock::of_the_dead(&locks, &hub.id)?.is_some();
     }
     if !dead {
+        // One that died after its end was stored has left its folders.
+        remove_dead_scratch(dir)?;
         return Ok(0);
     }
     let logs = Logs::reading(&dir.join("logs"), LogSync::AtEnd);

@@ -103,4 +103,11 @@ async fn looking_at_the_data_of_a_killed_hub_ends_its_runs() {
         assert_eq!(std::fs::read_dir(tmp.path().join(place)).unwrap().count(), 0, "{place}");
     }
     assert_eq!(gantry_server::mend(tmp.path()).await.unwrap(), 0);
+
+    // One that died after its end was stored, and before its folders were removed.
+    std::fs::create_dir_all(tmp.path().join("tmp/hub_gone")).unwrap();
+    assert_eq!(gantry_server::mend(tmp.path()).await.unwrap(), 0);
+    for place in ["tmp", "hubs"] {
+        assert_eq!(std::fs::read_dir(tmp.path().join(place)).unwrap().count(), 0, "{place}");
+    }
 }
