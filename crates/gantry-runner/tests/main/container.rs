@@ -70,6 +70,7 @@ jobs:
     container: ${{ fromJSON('null') || '' }}
     services: ${{ fromJSON('{"left-out":""}') }}
     steps:
+      - uses: actions/checkout@v4
       - run: mkdir -p 7 && echo "{\"STEP\":\"s\",\"OVER\":\"step\"}" > 7/env.json
         working-directory: .
       - id: read
@@ -99,7 +100,7 @@ async fn expressions() {
         verdict.contains("`env` must be a mapping, and the expression gives a text"),
         "{verdict}"
     );
-    assert!(verdict.contains(".yml:21)"), "{verdict}");
+    assert!(verdict.contains(".yml:22)"), "{verdict}");
     let wrong = WHOLE.replace(r#"fromJSON('{"left-out":""}')"#, "fromJSON('[1]')");
     let verdict = Fixture::workflow(&wrong).run().await.verdict();
     assert!(
