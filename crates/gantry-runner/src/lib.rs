@@ -26,3 +26,8 @@ pub mod stop;
 pub mod workflow_command;
 
 pub use job::{Host, run};
+
+/// Stack of every thread that runs jobs, in bytes: composite actions nest as deep as
+/// [`gantry_core::limits::MAX_COMPOSITE_DEPTH`], and each level takes its part, most of all in builds without optimisation.
+/// The kernel gives only what is touched.
+pub const STACK_BYTES: usize = 16 << 20;

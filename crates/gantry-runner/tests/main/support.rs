@@ -281,10 +281,17 @@ pub fn trial<F: Future<Output = ()>>(
     Trial::test(name.to_owned(), move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_stack_size(gantry_runner::STACK_BYTES)
             .enable_all()
             .build()
             .map_err(Failed::from)?;
-        runtime.block_on(test());
-        Ok(())
+        // The test's own thread has the stack that the product's threads have.
+        let thread = std::thread::Builder::new().stack_size(gantry_runner::STACK_BYTES);
+        let run = thread.spawn(move || runtime.block_on(test())).map_err(Failed::from)?;
+        run.join().map_err(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|t| (*t).to_owned()));
+            Failed::from(text.unwrap_or_else(|| "the test panicked".to_owned()))
+        })
     })
 }

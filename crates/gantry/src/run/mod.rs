@@ -78,6 +78,7 @@ pub(crate) struct Ended {
 /// The machine gives no threads.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(gantry_runner::STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|e| Failure::infra("cannot start threads").because(&e))
