@@ -34,7 +34,7 @@ pub(crate) fn installed(work: &Path) -> anyhow::Result<Vec<Peer>> {
 fn make_bundle(runtime: &str, bundle: &Path) -> anyhow::Result<()> {
     let script = format!(
         r#"set -e
-mkdir -p '{b}/rootfs'; cd '{b}'
+mkdir -p '{b}/rootfs'/{{proc,sys,dev}}; cd '{b}'
 for f in /bin/true $(ldd /bin/true | grep -o '/[^ ]*'); do mkdir -p "rootfs$(dirname "$f")"; cp -L "$f" "rootfs$f"; done
 {runtime} spec
 sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"\/bin\/true"/' config.json"#,
