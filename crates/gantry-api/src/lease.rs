@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use gantry_core::{AttemptId, Digest, EgressPolicy, JobId, LeaseId, Resources, RunId};
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Env, Job, RunDefaults, Wholes};
+use gantry_workflow::remote::Refusal;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -91,10 +92,23 @@ pub struct JobSpec {
     pub source: SourceRef,
     /// Sources of other registered repositories that checkout may ask for, by `owner/name`.
     pub repositories: IndexMap<String, SourceRef>,
+    /// Actions from outside that its steps may use, by `owner/name[/path]@ref` with the name in lower case.
+    #[serde(default)]
+    pub actions: IndexMap<String, RemoteAction>,
     /// Artifacts of upstream repositories' runs, found by download-artifact like the run's own.
     pub upstream_artifacts: Vec<ArtifactInfo>,
     /// How it is kept apart.
     pub sandbox: SandboxPolicy,
+}
+
+/// An action from outside of the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemoteAction {
+    /// Its repository at the pinned commit.
+    Here(SourceRef),
+    /// The hub does not have it; a step that uses it fails with this.
+    Refused(Refusal),
 }
 
 /// A source snapshot: a tar (zstd) of the working tree with a `.git` that `git status` understands.

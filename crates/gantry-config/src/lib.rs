@@ -7,8 +7,10 @@
 //! Not in here: files, clocks, the environment. Whoever reads files hands in their texts; a secret is
 //! only ever named here, never read.
 
+pub mod actions;
 pub mod check;
 pub mod graph;
+pub mod lock;
 pub mod model;
 pub mod read;
 mod read_repo;
@@ -19,7 +21,9 @@ pub mod size;
 pub mod traced;
 pub mod yaml;
 
+pub use actions::{Actions, Fetch};
 pub use check::{HubText, Loaded, load};
+pub use lock::{Lock, Pin};
 pub use model::{Hub, JobBudget, RepoEntry, SecretRef, Settings, Source, WorkflowRule};
 pub use resolve::{EffectiveRepo, Limits};
 pub use schema::json_schema;

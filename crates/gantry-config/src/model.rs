@@ -26,6 +26,7 @@ pub const SETTINGS_KEYS: &[&str] = &[
     "secrets",
     "event",
     "workflows",
+    "actions",
 ];
 
 /// Keys that only an entry of `repos` has.
@@ -78,6 +79,8 @@ pub struct Settings {
     pub only_workflows: Option<Traced<Vec<String>>>,
     /// Rules by workflow file name.
     pub workflows: IndexMap<String, Traced<WorkflowRule>>,
+    /// Actions and reusable workflows from outside.
+    pub actions: crate::actions::ActionSettings,
 }
 
 /// Where a secret's value is read from when a run starts; the value never stands in the file.

@@ -57,6 +57,7 @@ impl Reader<'_> {
             "secrets" => to.secrets = self.secrets(&name, v),
             "event" => to.event = self.text(&name, v),
             "workflows" => self.workflows(to, &name, v),
+            "actions" => to.actions = self.actions(&name, v),
             _ => return false,
         }
         true

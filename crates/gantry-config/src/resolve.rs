@@ -8,6 +8,7 @@ use gantry_core::{Diagnostic, EgressMode, EgressPolicy, EgressRule, Resources, l
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::actions::Actions;
 use crate::check::dependency_edges;
 use crate::graph;
 use crate::model::{Hub, RepoEntry, SecretRef, Settings, Source, WorkflowRule};
@@ -84,14 +85,18 @@ pub struct EffectiveRepo {
     pub only_workflows: Option<Traced<Vec<String>>>,
     /// Rules by workflow file name.
     pub workflows: IndexMap<String, Traced<WorkflowRule>>,
+    /// Actions and reusable workflows from outside.
+    pub actions: Actions,
     /// Why this repository is refused; warnings may stand here too.
     pub problems: Vec<Diagnostic>,
 }
 
 impl EffectiveRepo {
-    /// A repository without any hub file: built-in defaults only.
+    /// A repository without any hub file: built-in defaults, and as nobody else shares the hub, actions of
+    /// everybody.
     pub fn bare(name: &str, source: Source) -> Self {
         let mut repo = effective(name, &Settings::default());
+        repo.actions.allow.push(Traced::default_value("*".to_owned()));
         repo.source = Some(Traced::default_value(source));
         repo
     }
@@ -225,6 +230,7 @@ fn lay_over(base: &mut Settings, over: &Settings) {
             base.allowed_egress.push(rule.clone());
         }
     }
+    base.actions.lay_over(&over.actions);
     for (file, rule) in &over.workflows {
         match base.workflows.get_mut(file) {
             Some(lower) => lay_rule_over(lower, rule),
@@ -284,6 +290,7 @@ fn effective(name: &str, s: &Settings) -> EffectiveRepo {
         event: or_default(s.event.as_ref(), DEFAULT_EVENT.to_owned()),
         only_workflows: s.only_workflows.clone(),
         workflows: s.workflows.clone(),
+        actions: s.actions.effective(),
         problems: Vec::new(),
     }
 }

@@ -64,6 +64,32 @@ pub struct SettingsDocument {
     pub event: Option<String>,
     /// A list keeps only the workflow files that match; a mapping gives budgets by file.
     pub workflows: Option<WorkflowsDocument>,
+    /// Actions and reusable workflows from outside of the hub.
+    pub actions: Option<ActionsDocument>,
+}
+
+/// Actions and reusable workflows from outside of the hub.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActionsDocument {
+    /// Base URL of the forge that `owner/name@ref` means; `https://github.com` when absent.
+    pub server: Option<String>,
+    /// Whether they are fetched; `allowed` when absent.
+    pub fetch: Option<FetchDocument>,
+    /// Whose they may be: `owner/name`, `owner/*` or `*`; layers add up. Absent is nobody's.
+    pub allow: Option<OneOrMany>,
+}
+
+/// Whether code from outside is fetched.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FetchDocument {
+    /// What `allow` names; what is new is pinned in `gantry.lock`.
+    Allowed,
+    /// Only what `gantry.lock` or a whole commit id pins.
+    Locked,
+    /// Nothing: only what was fetched before.
+    Never,
 }
 
 /// One entry of `repos`.

@@ -249,3 +249,35 @@ fn the_reference_names_every_key() {
         }
     }
 }
+
+#[test]
+fn actions_from_outside_are_nobodys_until_a_layer_names_them() {
+    let loaded = clean(
+        "org_defaults: {actions: {server: 'https://forge.example/', allow: acme/*}}\n\
+         teams: {t: {actions: {fetch: locked}}}\n\
+         repos: {a: {team: t, actions: {allow: [acme/*, 'x/y']}}, b: {}}\n",
+    );
+    let repos = loaded.repos();
+    let a = &repos[0].actions;
+    let allowed: Vec<&str> = a.allow.iter().map(|p| p.value.as_str()).collect();
+    assert_eq!(
+        (a.server.value.as_str(), allowed),
+        ("https://forge.example", vec!["acme/*", "x/y"])
+    );
+    assert_eq!(a.fetch.value, gantry_config::Fetch::Locked);
+    assert_eq!(a.fetch.origin.to_string(), "teams.t (gantry.yaml:2)");
+    assert_eq!(repos[1].actions.fetch.value, gantry_config::Fetch::Allowed);
+    assert!(clean("repos: {a: {}}\n").repos()[0].actions.allow.is_empty());
+    let wrong = findings(
+        "repos: {a: {actions: {server: 'https://me:pw1234@forge.example', fetch: always, allow: [acme], alow: x}}}\n",
+    );
+    for text in [
+        "has a credential in it",
+        "no value `always`",
+        "`acme` names no actions",
+        "did you mean `allow`?",
+    ] {
+        assert!(wrong.contains(text), "{text}: {wrong}");
+    }
+    assert!(!wrong.contains("pw1234"), "{wrong}");
+}

@@ -75,13 +75,44 @@ pub fn crate_source(name: &str, version: &str, into: &Path) -> anyhow::Result<Pa
     Ok(target)
 }
 
-/// Makes a folder a Git repository with one commit.
+/// Variables by which a machine tells its package tools how to reach the registries.
+const REACH: &[&str] = &["PIP_CERT", "PIP_INDEX_URL", "NODE_EXTRA_CA_CERTS", "npm_config_registry"];
+
+/// Those of them that are set, as `env` of the hub file.
+pub fn reach() -> String {
+    let set = REACH.iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
+    let pairs: Vec<String> = set.map(|(name, value)| format!("{name}: {value:?}")).collect();
+    format!("  env: {{ {} }}\n", pairs.join(", "))
+}
+
+/// Hosts of registries of this machine's own, as egress entries.
+pub fn own_registries() -> Vec<String> {
+    let urls = REACH.iter().filter_map(|name| std::env::var(name).ok());
+    urls.filter_map(|url| {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+        let host = rest.split('/').next()?;
+        Some(host.rsplit('@').next()?.to_owned())
+    })
+    .collect()
+}
+
+/// Makes a folder a Git repository with one commit on the branch `main`.
 ///
 /// # Errors
 /// When git fails.
 pub fn git_init(dir: &Path) -> anyhow::Result<()> {
+    git_init_on(dir, "main")
+}
+
+/// Makes a folder a Git repository with one commit on a branch.
+///
+/// # Errors
+/// When git fails.
+pub fn git_init_on(dir: &Path, branch: &str) -> anyhow::Result<()> {
     let identity = ["-c", "user.name=e2e", "-c", "user.email=e2e@example.invalid"];
-    run(Command::new("git").args(["init", "--quiet", "--initial-branch=main"]).current_dir(dir))?;
+    run(Command::new("git")
+        .args(["init", "--quiet", "--initial-branch", branch])
+        .current_dir(dir))?;
     run(Command::new("git").args(["add", "--all", "--force"]).current_dir(dir))?;
     run(Command::new("git")
         .args(identity)

@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use gantry_e2e::by_hand::{SYSTEM_PATH, verdicts, verdicts_by_hand};
 use gantry_e2e::gantry::Gantry;
-use gantry_e2e::published::{crate_source, git_init, npm, pypi, run};
+use gantry_e2e::published::{crate_source, git_init, npm, pypi, reach, run};
 use serde_json::Value;
 
 const PYTHON_CI: &str = r#"name: CI
@@ -75,19 +76,6 @@ jobs:
       - run: npm install --no-audit --no-fund --ignore-scripts
       - run: npx tape 'test/*.js'
 ";
-
-/// Where a job finds its programs; by hand the same are taken.
-const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Variables by which a machine tells its package tools how to reach the registries.
-const REACH: &[&str] = &["PIP_CERT", "PIP_INDEX_URL", "NODE_EXTRA_CA_CERTS", "npm_config_registry"];
-
-/// Those of [`REACH`] that are set, as `env` of the hub file.
-fn reach() -> String {
-    let set = REACH.iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
-    let pairs: Vec<String> = set.map(|(name, value)| format!("{name}: {value:?}")).collect();
-    format!("  env: {{ {} }}\n", pairs.join(", "))
-}
 
 /// Version, its extra test requirements.
 const PYTHON: &[(&str, &str, &str)] = &[
@@ -180,20 +168,6 @@ fn python_packages_have_the_outcomes_of_running_them_by_hand() -> anyhow::Result
     Ok(())
 }
 
-/// What a test program says about itself, without the time it took.
-fn verdicts(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = text
-        .lines()
-        .filter_map(|line| {
-            let at = ["test result: ", "# tests ", "# pass ", "# fail "];
-            let start = at.iter().find_map(|words| line.find(words))?;
-            Some(line[start..].split("; finished in").next()?.to_owned())
-        })
-        .collect();
-    found.sort();
-    found
-}
-
 /// The verdicts in the logs of a repository.
 fn logged(gantry: &Gantry, repo: &str) -> anyhow::Result<Vec<String>> {
     let mut all = Vec::new();
@@ -201,22 +175,6 @@ fn logged(gantry: &Gantry, repo: &str) -> anyhow::Result<Vec<String>> {
         for log in std::fs::read_dir(run?.path().join("log").join(repo))? {
             all.extend(verdicts(&std::fs::read_to_string(log?.path())?));
         }
-    }
-    all.sort();
-    Ok(all)
-}
-
-/// The verdicts of running commands by hand.
-fn verdicts_by_hand(dir: &Path, commands: &[&str]) -> anyhow::Result<Vec<String>> {
-    let mut all = Vec::new();
-    for command in commands {
-        let out = Command::new("sh")
-            .args(["-c", command])
-            .env_remove("CARGO_TARGET_DIR")
-            .current_dir(dir)
-            .output()?;
-        assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
-        all.extend(verdicts(&String::from_utf8_lossy(&out.stdout)));
     }
     all.sort();
     Ok(all)

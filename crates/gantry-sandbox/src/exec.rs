@@ -10,33 +10,66 @@ use tokio::sync::mpsc;
 use crate::backend::{Backend, Counts};
 use crate::control::Channel;
 use crate::handle::{ExecEvent, ExecExit};
-use crate::protocol::{Ended, Frame, Kind};
-use crate::spec::Stream;
+use crate::protocol::{Ended, Frame, Kind, TYPED_BYTES};
+use crate::spec::{Stream, WindowSize};
 
 /// Events that wait for the consumer.
 const QUEUED_EVENTS: usize = 64;
+/// Typed pieces that wait for the terminal.
+const QUEUED_KEYS: usize = 8;
 
 /// One running process inside. Dropping it kills the process and all that it started in its session.
 #[derive(Debug)]
 pub struct Exec {
     /// Its events; the last is [`ExecEvent::Exit`]. When they end without it, the sandbox is gone.
     pub events: mpsc::Receiver<ExecEvent>,
-    signals: mpsc::UnboundedSender<i32>,
+    orders: mpsc::UnboundedSender<Order>,
+    typed: mpsc::Sender<Bytes>,
+}
+
+/// What a process or its terminal is told.
+#[derive(Debug)]
+enum Order {
+    Signal(i32),
+    Resize(WindowSize),
+}
+
+/// The keyboard of a process that has a terminal. What is typed after its end is lost.
+#[derive(Debug, Clone)]
+pub struct Keyboard(mpsc::Sender<Bytes>);
+
+impl Keyboard {
+    /// Types something; waits while the process takes nothing.
+    pub async fn type_in(&self, bytes: Bytes) {
+        let _ = self.0.send(bytes).await;
+    }
 }
 
 impl Exec {
     /// Sends a signal to the process group of the process.
     pub fn signal(&self, signal: i32) {
-        let _ = self.signals.send(signal);
+        let _ = self.orders.send(Order::Signal(signal));
+    }
+
+    /// Tells the terminal of the process its new size; without effect when it has none.
+    pub fn resize(&self, size: WindowSize) {
+        let _ = self.orders.send(Order::Resize(size));
+    }
+
+    /// What types into the terminal of the process; without effect when it has none.
+    pub fn keyboard(&self) -> Keyboard {
+        Keyboard(self.typed.clone())
     }
 }
 
 /// Hands the frames of a process on as events, its signals back.
 pub(crate) fn follow(channel: Channel, backend: Arc<dyn Backend>, before: Option<Counts>) -> Exec {
     let (sender, events) = mpsc::channel(QUEUED_EVENTS);
-    let (signals, wanted) = mpsc::unbounded_channel();
-    tokio::spawn(hand_on(channel, sender, wanted, move |ended| exit_of(ended, &*backend, before)));
-    Exec { events, signals }
+    let (orders, ordered) = mpsc::unbounded_channel();
+    let (typed, keys) = mpsc::channel(QUEUED_KEYS);
+    let exit = move |ended| exit_of(ended, &*backend, before);
+    tokio::spawn(hand_on(channel, sender, ordered, keys, exit));
+    Exec { events, orders, typed }
 }
 
 /// Bytes of a pending event that are owed to PID 1 as credit.
@@ -52,10 +85,12 @@ fn weight(event: &ExecEvent) -> usize {
 async fn hand_on(
     mut channel: Channel,
     sender: mpsc::Sender<ExecEvent>,
-    mut signals: mpsc::UnboundedReceiver<i32>,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut keys: mpsc::Receiver<Bytes>,
     exit: impl Fn(Ended) -> ExecExit,
 ) {
     let mut pending: VecDeque<ExecEvent> = VecDeque::new();
+    let mut typed = 0;
     let mut over = false;
     while !(over && pending.is_empty()) {
         tokio::select! {
@@ -67,12 +102,24 @@ async fn hand_on(
             frame = channel.next(), if !over => {
                 let Ok(frame) = frame else { return };
                 over = frame.kind == Kind::Exit;
+                if frame.kind == Kind::Credit {
+                    typed -= frame.number().map_or(0, |taken| taken as usize).min(typed);
+                }
                 pending.extend(event_of(&frame, &exit));
             }
-            signal = signals.recv() => {
-                let Some(signal) = signal else { return };
-                channel.tell(Kind::Signal, Bytes::copy_from_slice(&signal.to_le_bytes()));
+            Some(bytes) = keys.recv(), if typed < TYPED_BYTES => {
+                typed += bytes.len();
+                channel.tell(Kind::Data, bytes);
             }
+            order = orders.recv() => match order {
+                Some(Order::Signal(signal)) => {
+                    channel.tell(Kind::Signal, Bytes::copy_from_slice(&signal.to_le_bytes()));
+                }
+                Some(Order::Resize(size)) => {
+                    let _ = channel.request(|id| Frame::resize(id, size));
+                }
+                None => return,
+            },
         }
     }
 }

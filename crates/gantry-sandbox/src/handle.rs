@@ -13,7 +13,7 @@ use crate::control::{Channel, Control};
 use crate::exec::{self, Exec};
 use crate::protocol::{Answer, Frame, Kind, Op, OpResult};
 use crate::ready::Stock;
-use crate::spec::{ExecSpec, FileEntry, FindSpec, PackSpec, SandboxSpec, Stream};
+use crate::spec::{ExecSpec, FileEntry, FindSpec, PackSpec, SandboxSpec, Stream, TerminalSpec};
 use crate::transfer;
 
 /// How long PID 1 may take until it is ready.
@@ -189,10 +189,19 @@ impl Sandbox {
     /// Starts a process.
     pub async fn exec(&self, mut spec: ExecSpec) -> Result<Exec, SandboxError> {
         spec.cwd = self.path(&spec.cwd);
+        self.start_process(&Frame::json(Kind::Exec, 0, &spec).map_err(machine)?)
+    }
+
+    /// Starts a process on a terminal of its own. All that it writes is standard output.
+    pub async fn exec_on_terminal(&self, mut spec: TerminalSpec) -> Result<Exec, SandboxError> {
+        spec.exec.cwd = self.path(&spec.exec.cwd);
+        self.start_process(&Frame::json(Kind::Terminal, 0, &spec).map_err(machine)?)
+    }
+
+    fn start_process(&self, frame: &Frame) -> Result<Exec, SandboxError> {
         let channel = self.control()?.open();
         let before = self.backend.counts();
-        let frame = Frame::json(Kind::Exec, 0, &spec).map_err(machine)?;
-        channel.request(|id| Frame { id, ..frame })?;
+        channel.request(|id| Frame { id, ..frame.clone() })?;
         Ok(exec::follow(channel, Arc::clone(&self.backend), before))
     }
 

@@ -36,12 +36,12 @@ mod transfer;
 
 pub use beside::{Beside, BesideSpec};
 pub use entry::entry;
-pub use exec::Exec;
+pub use exec::{Exec, Keyboard};
 pub use handle::{
     Denial, ExecEvent, ExecExit, PASSED_WITHOUT_RULE, Sandbox, SandboxError, SandboxReport,
 };
 pub use image::{ImageStore, PreparedImage};
 pub use spec::{
     ContainerOptions, Credentials, ExecSpec, FileEntry, FindSpec, Isolation, JobUser, PackSpec,
-    RootFs, Runtime, SandboxSpec, ServiceSpec, Stream, ToolMount,
+    RootFs, Runtime, SandboxSpec, ServiceSpec, Stream, TerminalSpec, ToolMount, WindowSize,
 };

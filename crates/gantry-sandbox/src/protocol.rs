@@ -10,7 +10,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use gantry_core::Usage;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{FindSpec, JobUser, PackSpec};
+use crate::spec::{FindSpec, JobUser, PackSpec, WindowSize};
 
 /// Bytes of a frame before its payload.
 pub const HEADER_BYTES: usize = 9;
@@ -20,6 +20,8 @@ pub const MAX_PAYLOAD_BYTES: usize = 16 << 20;
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes of one stream that may be on the way without having been consumed.
 pub const WINDOW_BYTES: usize = 2 << 20;
+/// Bytes typed into a terminal that may be on the way without having been taken.
+pub const TYPED_BYTES: usize = 64 << 10;
 
 /// User and group id of the ordinary user inside, as on GitHub's machines.
 pub const RUNNER_ID: u32 = 1001;
@@ -46,6 +48,11 @@ pub enum Kind {
     Credit = 8,
     /// To PID 1: kill everything and exit.
     Shutdown = 9,
+    /// To PID 1: [`crate::spec::TerminalSpec`], starts a process on a terminal of its own, which takes
+    /// [`Kind::Data`].
+    Terminal = 10,
+    /// To PID 1: two `u16 LE`, the new rows and columns of a terminal.
+    Resize = 11,
     /// From PID 1: [`Kind::Init`] was obeyed.
     Ready = 32,
     /// From PID 1: bytes of the standard output of a process.
@@ -72,6 +79,8 @@ impl Kind {
             7 => Self::End,
             8 => Self::Credit,
             9 => Self::Shutdown,
+            10 => Self::Terminal,
+            11 => Self::Resize,
             32 => Self::Ready,
             33 => Self::Stdout,
             34 => Self::Stderr,
@@ -131,6 +140,22 @@ impl Frame {
     pub fn credit(id: u32, bytes: usize) -> Self {
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
         Self::new(Kind::Credit, id, Bytes::copy_from_slice(&count.to_le_bytes()))
+    }
+
+    /// A [`Kind::Resize`] frame.
+    pub fn resize(id: u32, size: WindowSize) -> Self {
+        let [rows, columns] = [size.rows.to_le_bytes(), size.columns.to_le_bytes()];
+        let payload = [rows[0], rows[1], columns[0], columns[1]];
+        Self::new(Kind::Resize, id, Bytes::copy_from_slice(&payload))
+    }
+
+    /// The content as a size, for [`Kind::Resize`].
+    pub fn size(&self) -> Result<WindowSize, FrameError> {
+        let [rows, more_rows, columns, more_columns] = self.number()?.to_le_bytes();
+        Ok(WindowSize {
+            rows: u16::from_le_bytes([rows, more_rows]),
+            columns: u16::from_le_bytes([columns, more_columns]),
+        })
     }
 
     /// The content as a number, for [`Kind::Credit`] and [`Kind::Signal`].
@@ -368,5 +393,12 @@ mod tests {
         let mut large = BytesMut::from(&[0, 0, 0, 255, 6, 0, 0, 0, 0][..]);
         assert_eq!(decode(&mut large), Err(FrameError::TooLarge(255 << 24)));
         assert!(Frame::new(Kind::Credit, 0, Bytes::new()).number().is_err());
+        assert!(Frame::new(Kind::Resize, 0, Bytes::new()).size().is_err());
+    }
+
+    #[test]
+    fn a_size_comes_back_as_it_was() {
+        let size = WindowSize { rows: 40, columns: 1000 };
+        assert_eq!(Frame::resize(3, size).size(), Ok(size));
     }
 }

@@ -187,6 +187,24 @@ pub struct ExecSpec {
     pub user: Option<JobUser>,
 }
 
+/// One process to start inside on a terminal of its own: its standard streams, and what controls its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TerminalSpec {
+    /// The process.
+    pub exec: ExecSpec,
+    /// Size of the terminal at the start.
+    pub size: WindowSize,
+}
+
+/// Size of a terminal in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowSize {
+    /// Lines.
+    pub rows: u16,
+    /// Characters of a line.
+    pub columns: u16,
+}
+
 /// Standard output or error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -44,6 +44,14 @@ pub enum HubError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A lock file that cannot be used.
+    #[error("the lock file `{path}` cannot be used: {problem}")]
+    LockFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// The operating system has no randomness for tokens.
     #[error("no random numbers for tokens: {0}")]
     Random(String),

@@ -76,6 +76,13 @@ pub enum RunEvent {
         /// Its length now, in bytes.
         length: u64,
     },
+    /// Something about a submission that people should know.
+    Note {
+        /// Submission.
+        submission: EventId,
+        /// What, in one line.
+        text: String,
+    },
     /// Every run of a submission has ended.
     SubmissionEnded {
         /// Submission.

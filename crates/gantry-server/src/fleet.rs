@@ -23,6 +23,38 @@ pub struct Fleet {
     /// Keep the sandboxes' directories.
     #[serde(default)]
     pub keep: bool,
+    /// Where actions from outside are pinned.
+    #[serde(default)]
+    pub actions: FleetActions,
+}
+
+/// Actions from outside, for the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct FleetActions {
+    /// The lock file; without one nothing is remembered.
+    #[serde(default)]
+    pub lock: Option<PathBuf>,
+    /// Reach nothing.
+    #[serde(default)]
+    pub offline: bool,
+}
+
+/// Actions from outside, for one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActionRules {
+    /// Base URL of the forge.
+    pub server: String,
+    /// Whether they are fetched.
+    pub fetch: gantry_config::Fetch,
+    /// Whose they may be: `*`, `owner/*` or `owner/name`.
+    pub allow: Vec<String>,
+}
+
+impl Default for ActionRules {
+    fn default() -> Self {
+        let server = gantry_config::actions::DEFAULT_SERVER.to_owned();
+        Self { server, fetch: gantry_config::Fetch::default(), allow: Vec::new() }
+    }
 }
 
 /// What happened, as far as the submitter knows; the rest comes from the source.
@@ -134,6 +166,9 @@ pub struct RepoSettings {
     pub only_workflows: Option<Vec<String>>,
     /// Limits by workflow file name.
     pub workflows: IndexMap<String, WorkflowLimits>,
+    /// Actions and reusable workflows from outside.
+    #[serde(default)]
+    pub actions: ActionRules,
 }
 
 impl Default for RepoSettings {
@@ -154,6 +189,7 @@ impl Default for RepoSettings {
             secrets: IndexMap::new(),
             only_workflows: None,
             workflows: IndexMap::new(),
+            actions: ActionRules::default(),
         }
     }
 }

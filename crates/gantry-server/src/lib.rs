@@ -1,11 +1,12 @@
 //! The hub: events to plans to leases to results.
 //!
 //! [`Hub`] is the composition root: it opens the store and the depot of a data directory, takes
-//! submissions ([`fleet`]), reads sources ([`source`]), drives runs ([`driver`]), speaks with runners
+//! submissions ([`fleet`]), reads sources ([`source`]), fetches and pins actions ([`actions`]), drives runs ([`driver`]), speaks with runners
 //! ([`http`]) and answers questions ([`query`]).
 //!
 //! Not in here: sandboxes, steps, the hub file and the terminal.
 
+pub mod actions;
 pub mod driver;
 pub mod error;
 pub mod events;
@@ -21,7 +22,8 @@ pub mod state;
 pub use error::HubError;
 pub use events::RunEvent;
 pub use fleet::{
-    Changed, Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits,
+    ActionRules, Changed, Filters, Fleet, FleetActions, FleetEvent, FleetRepo, RepoSettings,
+    Source, WorkflowLimits,
 };
 pub use hub::{Hub, HubOptions};
 pub use instance::mend;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gantry_api::lease::SourceRef;
+use gantry_api::lease::{RemoteAction, SourceRef};
 use gantry_core::{Digest, EventId, JobId, RunId, RunnerId};
 use gantry_depot::{Depot, Logs};
 use gantry_mesh::Graph;
@@ -70,6 +70,8 @@ pub(crate) struct LiveSubmission {
     pub runs: IndexMap<String, Vec<RunId>>,
     /// Sources by repository, of those that could be read.
     pub sources: IndexMap<String, SourceRef>,
+    /// Actions from outside by repository and reference.
+    pub actions: IndexMap<String, IndexMap<String, RemoteAction>>,
 }
 
 impl Live {

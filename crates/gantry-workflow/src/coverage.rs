@@ -14,6 +14,7 @@ use crate::plan::support::{always_reached, of_step};
 use crate::plan::{
     CallTarget, Event, Found, Legs, Library, PlannedJob, Settings, Support, plan_with,
 };
+use crate::remote::{self, Remotes, Wanted};
 pub use sum::{Cause, Coverage, Invalid, JobCounts, Place, sum};
 
 /// Where a job wants to run.
@@ -62,6 +63,8 @@ pub struct JobCoverage {
     pub system: System,
     /// Why it cannot run here; empty when it can.
     pub causes: Vec<Diagnostic>,
+    /// What has to be fetched from outside before it can.
+    pub fetches: Vec<Diagnostic>,
 }
 
 /// The files beside a workflow file, by their path from the root of the repository: for local actions and
@@ -142,6 +145,7 @@ fn settings(file: &str, ignore_triggers: bool) -> Settings {
         repository: "coverage/repository".to_owned(),
         workflow_path: file.to_owned(),
         labels: vec!["**".to_owned()],
+        remotes: Remotes { fetchable: true, ..Remotes::default() },
         ignore_triggers,
         run_id: 1,
         run_number: 1,
@@ -155,23 +159,35 @@ fn of_job(file: &str, id: &str, planned: &PlannedJob, beside: Beside<'_>) -> Job
         Support::Unsupported(causes) => causes.clone(),
         Support::Runnable | Support::NotSelected => Vec::new(),
     };
-    causes.extend(step_problems(file, &planned.job, beside));
+    let (problems, inner) = of_local_actions(file, &planned.job, beside);
+    causes.extend(problems);
     causes.dedup();
-    JobCoverage { id: id.to_owned(), system: system_of(planned), causes }
+    let mut fetches: Vec<Diagnostic> = planned.fetches.iter().map(Wanted::diagnostic).collect();
+    fetches.extend(inner);
+    JobCoverage { id: id.to_owned(), system: system_of(planned), causes, fetches }
 }
 
-/// Steps of local composite actions whose action does not run here; the plan knows the job's own.
-fn step_problems(file: &str, job: &Job, beside: Beside<'_>) -> Vec<Diagnostic> {
-    let mut out = Vec::new();
-    for step in job.steps.iter().filter(|s| always_reached(s)) {
+/// What local composite actions use that does not run here, and what they take from outside; the plan knows the
+/// job's own steps.
+fn of_local_actions(
+    file: &str,
+    job: &Job,
+    beside: Beside<'_>,
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let mut found = Inner::default();
+    let mut all = (Vec::new(), Vec::new());
+    for step in &job.steps {
         let StepAction::Uses { uses, .. } = &step.action else { continue };
         if let Some(path) = uses.text.strip_prefix("./") {
-            out.extend(
-                inner_problems(path, beside, 0).into_iter().map(|d| inside(d, file, uses.span)),
-            );
+            found.of_action(path, beside, 0);
+            if always_reached(step) {
+                all.0.extend(found.problems.drain(..).map(|d| inside(d, file, uses.span)));
+            }
+            found.problems.clear();
+            all.1.extend(found.fetches.drain(..).map(|d| inside(d, file, uses.span)));
         }
     }
-    out
+    all
 }
 
 /// The same finding, at the step that leads to it.
@@ -180,30 +196,44 @@ fn inside(d: Diagnostic, file: &str, span: gantry_core::Span) -> Diagnostic {
     Diagnostic { file: file.to_owned(), span: Some(span), ..d }.because(cause)
 }
 
-fn inner_problems(path: &str, beside: Beside<'_>, depth: usize) -> Vec<Diagnostic> {
-    if depth >= gantry_core::limits::MAX_COMPOSITE_DEPTH {
-        return Vec::new();
-    }
-    let folder = path.trim_end_matches('/');
-    let named =
-        |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    let found = ["action.yml", "action.yaml"]
-        .into_iter()
-        .find_map(|n| Some((named(n), beside(&named(n))?)));
-    let Some((name, text)) = found else { return Vec::new() };
-    match read_action(&text, &name).0 {
-        Some(Action { runs: ActionRuns::Composite { steps }, .. }) => steps
-            .iter()
-            .filter(|step| always_reached(step))
-            .flat_map(|step| match &step.action {
-                StepAction::Uses { uses, .. } => match uses.text.strip_prefix("./") {
-                    Some(next) => inner_problems(next, beside, depth + 1),
-                    None => of_step(&name, step, &[]).into_iter().collect(),
-                },
-                StepAction::Run { .. } => Vec::new(),
-            })
-            .collect(),
-        _ => Vec::new(),
+/// What is found within a local action.
+#[derive(Default)]
+struct Inner {
+    problems: Vec<Diagnostic>,
+    fetches: Vec<Diagnostic>,
+}
+
+impl Inner {
+    fn of_action(&mut self, path: &str, beside: Beside<'_>, depth: usize) {
+        if depth >= gantry_core::limits::MAX_COMPOSITE_DEPTH {
+            return;
+        }
+        let folder = path.trim_end_matches('/');
+        let named = |name: &str| {
+            if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+        };
+        let found = ["action.yml", "action.yaml"]
+            .into_iter()
+            .find_map(|n| Some((named(n), beside(&named(n))?)));
+        let Some((name, text)) = found else { return };
+        let Some(Action { runs: ActionRuns::Composite { steps }, .. }) =
+            read_action(&text, &name).0
+        else {
+            return;
+        };
+        let remotes = Remotes { fetchable: true, ..Remotes::default() };
+        for step in steps.iter().filter(|step| always_reached(step)) {
+            let StepAction::Uses { uses, .. } = &step.action else { continue };
+            match uses.text.strip_prefix("./") {
+                Some(next) => self.of_action(next, beside, depth + 1),
+                None => self.problems.extend(of_step(&name, step, &[], &remotes)),
+            }
+        }
+        for (_, uses) in remote::of_steps(&steps, &[]) {
+            let file = name.clone();
+            let wanted = Wanted { uses: uses.text.clone(), file, span: uses.span };
+            self.fetches.push(wanted.diagnostic());
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expr::Value;
 use crate::model::{Job, RunDefaults, Workflow};
+use crate::remote::{self, Remotes, Wanted};
 pub use call::{CallSite, SecretsLayer, SecretsMap, call_secrets};
 pub(crate) use call::{ancestors, sub_plan};
 pub use calls::{CallTarget, Called, CalledEntry, Found, Library, NoLibrary};
@@ -96,6 +97,9 @@ pub struct Settings {
     /// `owner/name` of the repositories that this hub knows: their actions can be used.
     #[serde(default)]
     pub repositories: Vec<String>,
+    /// What is known of actions and workflows from outside.
+    #[serde(default, skip_serializing_if = "Remotes::is_empty")]
+    pub remotes: Remotes,
     /// Take the workflow whether its triggers match or not (`gantry run --workflow`).
     pub ignore_triggers: bool,
     /// Only these jobs and what they need (`--job`); empty means all.
@@ -143,6 +147,9 @@ pub struct Plan {
     /// Repositories of this hub whose actions are used, as `owner/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
+    /// What is known of actions and workflows from outside.
+    #[serde(default, skip_serializing_if = "Remotes::is_empty")]
+    pub remotes: Remotes,
     /// Every workflow that is called, near and far, by its reference (see [`CallTarget::key`]).
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub calls: IndexMap<String, CalledEntry>,
@@ -178,6 +185,9 @@ pub struct PlannedJob {
     pub legs: Legs,
     /// Whether it can run here.
     pub support: Support,
+    /// What has to be fetched from outside before it runs, as far as that was known when it was planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetches: Vec<Wanted>,
 }
 
 /// Legs of a job.
@@ -294,6 +304,7 @@ pub fn plan_with(
         file: settings.workflow_path.clone(),
         labels: settings.labels.clone(),
         repositories: support::used(workflow, &calls, &settings.repositories),
+        remotes: settings.remotes.clone(),
         calls,
         origin,
         called: None,
@@ -331,7 +342,8 @@ fn plan_job(
         }
     };
     let support = if selected { support::of_job(job, &legs, broken) } else { Support::NotSelected };
-    PlannedJob { job: job.clone(), needs: job.needs.clone(), legs, support }
+    let fetches = remote::wanted(&plan.file, job, &plan.repositories, &plan.remotes);
+    PlannedJob { job: job.clone(), needs: job.needs.clone(), legs, support, fetches }
 }
 
 /// The jobs that were asked for, with everything that they need.

@@ -8,7 +8,7 @@ use crate::out::Color;
 
 mod local;
 
-pub use local::{ChangedArgs, GraphArgs, GraphFormat, ShellArgs};
+pub use local::{ChangedArgs, GraphArgs, GraphFormat, LockArgs, ShellArgs};
 
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
@@ -87,6 +87,8 @@ Examples:
   gantry run --workflow ci.yml --job test      one job and what it needs
   gantry run --job test --matrix py:3.12       one leg of its matrix
   gantry run --event workflow_dispatch --input version=1.2
+  gantry run --allow pypi.org --allow files.pythonhosted.org
+  gantry run --tool rust=$(rustc --print sysroot)
   gantry run --secret TOKEN                    from the environment, or asked for without echo
   gantry run --watch --job test                again on every change of the tree
   gantry run --changed-since main              what path filters start for the work of this branch
@@ -128,6 +130,13 @@ pub struct RunArgs {
     /// File with secrets, `NAME=value` by line; may be repeated. `--secret` goes above it.
     #[arg(long = "secret-file", value_name = "FILE")]
     pub secret_files: Vec<PathBuf>,
+    /// Host that jobs may reach besides those of the hub file, as in `allowed_egress`; may be repeated.
+    #[arg(long = "allow", value_name = "HOST", conflicts_with = "offline")]
+    pub allow: Vec<gantry_core::EgressRule>,
+    /// Directory of this machine that jobs see read-only, its `bin` first in `PATH`, as in `tools` of the
+    /// hub file; may be repeated.
+    #[arg(long = "tool", value_name = "NAME=DIR", value_parser = local::tool)]
+    pub tools: Vec<(String, PathBuf)>,
     /// Reach nothing: jobs have no network, images come from this machine, and no Git URL is read.
     #[arg(long, conflicts_with = "learn_egress")]
     pub offline: bool,
@@ -344,6 +353,7 @@ Examples:
         json: bool,
     },
     Graph(GraphArgs),
+    Lock(LockArgs),
     /// Sums up over many files which Linux x86-64 jobs run here, which do not, and why.
     ///
     /// A job counts once, however many legs it has; it counts as Linux when one of its legs does. Every

@@ -90,7 +90,7 @@ fn is_closed(dir: &Path) -> bool {
 }
 
 /// Folders of the data directory that only its owner may enter.
-const PRIVATE: &[&str] = &["blobs", "hubs", "logs", "runs", "tmp"];
+const PRIVATE: &[&str] = &["actions", "blobs", "hubs", "locks", "logs", "runs", "tmp"];
 /// Files of the data directory that only its owner may read.
 const PRIVATE_FILES: &[&str] = &["hub.db", "hub.log"];
 

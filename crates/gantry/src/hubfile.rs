@@ -53,11 +53,12 @@ pub fn find(path: Option<&Path>) -> Result<Option<HubFiles>, Failure> {
         return read(path).map(Some);
     }
     let here = Path::new(".");
-    let names = HUB_NAMES.iter().chain(&FLAT_NAMES[..2]);
-    if names.into_iter().any(|name| here.join(name).is_file()) {
-        return read(here).map(Some);
-    }
-    Ok(None)
+    if has_hub(here) { read(here).map(Some) } else { Ok(None) }
+}
+
+/// Whether a folder has a hub file of a name that is looked for.
+pub fn has_hub(folder: &Path) -> bool {
+    HUB_NAMES.iter().chain(&FLAT_NAMES[..2]).any(|name| folder.join(name).is_file())
 }
 
 /// The hub of `path` or of the current folder, which must be there.

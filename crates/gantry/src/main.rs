@@ -87,6 +87,7 @@ fn wants_json(command: &Command) -> bool {
             | WorkflowCommand::Plan { json, .. }
             | WorkflowCommand::Coverage { json, .. } => *json,
             WorkflowCommand::Graph(args) => args.json,
+            WorkflowCommand::Lock(args) => args.json,
         },
         Command::Expr(args) => {
             let ExprCommand::Eval { json, .. } = &args.command;

@@ -110,7 +110,7 @@ fn plan_shows_jobs_legs_and_needs() {
 
 #[test]
 fn coverage_counts_jobs_and_names_what_holds_them_back() {
-    let ci = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: Actions/Checkout@v4\n      - uses: ./.github/actions/x\n  b:\n    runs-on: ${{ matrix.os }}\n    strategy: {matrix: {os: [macos-14, ubuntu-24.04]}}\n    steps: [{uses: acme/tool@v1}, {uses: Acme/Tool@v2}]\n  c:\n    runs-on: windows-latest\n    steps: [{run: x}]\n  d:\n    runs-on: ubuntu-24.04-arm\n    steps: [{run: x}]\n  e:\n    runs-on: ubuntu-22.04\n    steps: [{run: x}]\n";
+    let ci = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: Actions/Checkout@v4\n      - uses: ./.github/actions/x\n  b:\n    runs-on: ${{ matrix.os }}\n    strategy: {matrix: {os: [macos-14, ubuntu-24.04]}}\n    steps: [{uses: acme/tool@v1}, {uses: Acme/Tool@v2}]\n  c:\n    runs-on: windows-latest\n    steps: [{run: x}]\n  d:\n    runs-on: ubuntu-24.04-arm\n    steps: [{run: x}]\n  e:\n    runs-on: ubuntu-22.04\n    steps: [{run: x}]\n  f:\n    runs-on: ubuntu-22.04\n    steps: [{uses: acme/tool@v1}, {uses: pypa/gh-action-pypi-publish@v1}]\n";
     let inner = "runs:\n  using: composite\n  steps: [{uses: acme/inner@v1}]\n";
     let late = "on: release\njobs: {a: {runs-on: ubuntu-latest, steps: [{run: x}]}}\n";
     let place = Place::with(&[
@@ -125,25 +125,31 @@ fn coverage_counts_jobs_and_names_what_holds_them_back() {
         (&4.into(), &2.into(), &1.into())
     );
     assert_eq!(all["invalid"][0]["file"], ".github/workflows/broken.yml");
-    let expected = serde_json::json!({"total": 6, "linux": 4, "runnable": 2, "unsupported": 2, "windows": 1, "macos": 0, "other_architecture": 1});
+    let expected = serde_json::json!({"total": 7, "linux": 5, "runnable": 2, "needs_fetching": 2, "unsupported": 1, "windows": 1, "macos": 0, "other_architecture": 1});
     assert_eq!(all["jobs"], expected);
-    let causes: Vec<_> = all["causes"].as_array().expect("causes").iter().collect();
+    assert_eq!(all["causes"][0]["subject"], "pypa/gh-action-pypi-publish");
+    let fetches: Vec<_> = all["fetches"].as_array().expect("fetches").iter().collect();
     let brief = |c: &serde_json::Value| {
         format!("{} {} {}", c["subject"].as_str().unwrap_or(""), c["jobs"], c["alone"])
     };
-    let mut briefs: Vec<String> = causes.iter().map(|c| brief(c)).collect();
+    let mut briefs: Vec<String> = fetches.iter().map(|c| brief(c)).collect();
     briefs.sort();
-    assert_eq!(briefs, ["acme/inner 1 1", "acme/tool 1 1"]);
+    assert_eq!(briefs, ["acme/inner 1 1", "acme/tool 2 2"]);
     let place_of_tool =
-        &causes.iter().find(|c| c["subject"] == "acme/tool").expect("the cause")["places"][0];
+        &fetches.iter().find(|c| c["subject"] == "acme/tool").expect("the cause")["places"][0];
     assert_eq!(
         *place_of_tool,
         serde_json::json!({"file": ".github/workflows/ci.yml", "line": 11, "job": "b"})
     );
     let pushed = place.json(&["workflow", "coverage", ".", "--event", "push", "--json"], 0);
-    assert_eq!((&pushed["not_started"], &pushed["jobs"]["total"]), (&1.into(), &5.into()));
+    assert_eq!((&pushed["not_started"], &pushed["jobs"]["total"]), (&1.into(), &6.into()));
     let (_, text, _) = place.gantry(&["workflow", "coverage", "."]);
-    assert!(text.contains("runnable: 2 of 4 (50.0 %); unsupported: 2"), "{text}");
+    assert!(
+        text.contains(
+            "runnable: 2 of 5 (40.0 %); with code fetched from outside: 2; unsupported: 1"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -262,6 +268,7 @@ fn every_command_has_help_with_a_summary() {
         "workflow graph",
         "shell",
         "workflow coverage",
+        "workflow lock",
         "expr eval",
         "config",
         "doctor",
@@ -302,7 +309,8 @@ fn what_is_not_run_is_said_by_check_and_plan() {
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("warning[workflow/unsupported-key]"), "{said}");
     let (code, out, _) = place.gantry(&["workflow", "plan", ".github/workflows/ci.yml"]);
-    assert!(code == 0 && out.matches("cannot run:").count() == 3, "{out}");
+    assert!(code == 0 && out.matches("cannot run:").count() == 2, "{out}");
+    assert!(out.contains("fetches far/away/.github/workflows/b.yml@v1"), "{out}");
     assert!(out.contains("asks for the runner `windows-latest`"), "{out}");
 }
 

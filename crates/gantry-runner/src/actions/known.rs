@@ -2,6 +2,8 @@
 //!
 //! Not in here: how a tool is found (see `setup.rs`) and how composite steps run (see `local.rs`).
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use gantry_observe::log::LineKind;
 use gantry_workflow::actions::{Known, Native};
 use gantry_workflow::model::Action;
@@ -18,15 +20,16 @@ const TOOL_VERSION: &str = "GANTRY_TOOL_VERSION";
 
 impl Attempt<'_> {
     /// Runs an action of the table; `name` is `owner/name[/path]` and the ref.
-    pub(super) async fn run_known(
-        &mut self,
-        frame: &mut Frame,
-        cx: StepCx<'_>,
+    pub(super) fn run_known<'s>(
+        &'s mut self,
+        frame: &'s mut Frame,
+        cx: StepCx<'s>,
         known: &'static Known,
         name: (String, String),
         with: Vars,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
+        given: &'s mut Given,
+    ) -> BoxFuture<'s, Result<(), Failure>> {
+        async move {
         if let Some(why) = &known.unsupported {
             return Err(unsupported(cx, &format!("{}@{}", name.0, name.1), why));
         }
@@ -64,6 +67,8 @@ impl Attempt<'_> {
             ));
         }
         self.run_table_steps(frame, cx, known, (name, None), with, given).await
+        }
+        .boxed()
     }
 
     /// Runs what the runner itself does; gives the version of a tool.

@@ -1,10 +1,11 @@
-//! Actions from the workspace and from other repositories of this hub: composite ones, and
+//! Actions from the workspace, from other repositories of this hub and from those that it fetched: composite ones, and
 //! JavaScript ones with the image's `node`.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gantry_core::Diagnostic;
+use gantry_api::lease::RemoteAction;
 use gantry_core::limits::{MAX_COMPOSITE_DEPTH, MAX_WORKFLOW_FILE_BYTES};
+use gantry_core::{Diagnostic, Verdict};
 use gantry_workflow::expr::Status;
 use gantry_workflow::model::{Action, ActionRuns};
 use indexmap::IndexMap;
@@ -39,42 +40,53 @@ impl Attempt<'_> {
         self.facts.lease.spec.repositories.keys().any(|k| k.eq_ignore_ascii_case(repository))
     }
 
-    /// Runs an action of another repository of this hub, or says that it is not supported.
-    pub(crate) async fn run_registered(
-        &mut self,
-        frame: &mut Frame,
-        cx: StepCx<'_>,
+    /// Runs an action of another repository of this hub or of one that the hub fetched, or says that it is not supported.
+    pub(crate) fn run_registered<'s>(
+        &'s mut self,
+        frame: &'s mut Frame,
+        cx: StepCx<'s>,
         name: (String, String),
-        path: &str,
+        path: &'s str,
         with: Vars,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
-        let (repository, reference) = &name;
-        let known = &self.facts.lease.spec.repositories;
-        let found = known.iter().find(|(k, _)| k.eq_ignore_ascii_case(repository));
-        let Some((_, source)) = found else {
-            let what = if path.is_empty() {
-                format!("{repository}@{reference}")
-            } else {
-                format!("{repository}/{path}@{reference}")
+        given: &'s mut Given,
+    ) -> BoxFuture<'s, Result<(), Failure>> {
+        async move {
+            let (repository, reference) = &name;
+            let known = &self.facts.lease.spec.repositories;
+            let found = known.iter().find(|(k, _)| k.eq_ignore_ascii_case(repository));
+            let what = match path.trim_matches('/') {
+                "" => format!("{repository}@{reference}"),
+                path => format!("{repository}/{path}@{reference}"),
             };
-            return Err(unsupported(cx, &what, REMEDY));
-        };
-        let source = source.clone();
-        let dir = format!("{}/{repository}/{reference}", self.facts.paths.actions);
-        self.sandbox.remove(&dir, false).await?;
-        self.sandbox.mkdir(&dir).await?;
-        let blob = self.facts.link.blob(source.blob.clone()).await?;
-        self.sandbox.unpack(&dir, blob).await?;
-        let short = source.git_ref.rsplit('/').next().unwrap_or_default();
-        if reference != short && *reference != source.sha && *reference != source.git_ref {
-            self.warn(&format!(
-                "`{repository}` is taken as this hub has it (`{}`), not at `{reference}`",
-                source.git_ref
-            ));
+            let (source, of_hub) = match (found, self.facts.lease.spec.actions.get(&what)) {
+                (Some((_, source)), _) => (source.clone(), true),
+                (None, Some(RemoteAction::Here(source))) => (source.clone(), false),
+                (None, Some(RemoteAction::Refused(refusal))) => {
+                    let Failure(verdict) = unsupported(cx, &what, &refusal.explain());
+                    return Err(Failure(Verdict { fault: Some(refusal.fault()), ..verdict }));
+                }
+                (None, None) => return Err(unsupported(cx, &what, REMEDY)),
+            };
+            let dir = format!("{}/{repository}/{reference}", self.facts.paths.actions);
+            self.sandbox.remove(&dir, false).await?;
+            self.sandbox.mkdir(&dir).await?;
+            let blob = self.facts.link.blob(source.blob.clone()).await?;
+            self.sandbox.unpack(&dir, blob).await?;
+            let short = source.git_ref.rsplit('/').next().unwrap_or_default();
+            if of_hub
+                && reference != short
+                && *reference != source.sha
+                && *reference != source.git_ref
+            {
+                self.warn(&format!(
+                    "`{repository}` is taken as this hub has it (`{}`), not at `{reference}`",
+                    source.git_ref
+                ));
+            }
+            let dir = join(&dir, path);
+            self.run_local(frame, cx, &dir, name, with, given).await
         }
-        let dir = join(&dir, path);
-        self.run_local(frame, cx, &dir, name, with, given).await
+        .boxed()
     }
 
     /// Runs the action in a directory of the sandbox.

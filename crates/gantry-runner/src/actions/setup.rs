@@ -18,13 +18,16 @@ const MAX_PROBE_BYTES: usize = 64 * 1024;
 /// Largest version file, in bytes.
 const MAX_VERSION_FILE_BYTES: u64 = 256 * 1024;
 
-/// Prints the program to use and the real one behind it. When `python` and `python3` beside it are
-/// other versions, it makes a directory in which they are not.
+/// Prints the program to use, the real one behind it, and whether the distribution forbids pip to install
+/// beside it. When `python` and `python3` beside it are other versions, it makes a directory in which they
+/// are not.
 const SETTLE_PYTHON: &str = r#"
 tell='import sys; print(sys.executable); print(sys.version_info[:3])'
 told=$("$1" -c "$tell" 2>/dev/null) || exit 1
 real=$(printf '%s' "$told" | head -n1); version=$(printf '%s' "$told" | tail -n1)
 bin=$(dirname "$real")
+managed=$("$real" -c 'import os, sysconfig
+print(os.path.exists(os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")))')
 for name in python python3; do
   other=$("$bin/$name" -c "$tell" 2>/dev/null | tail -n1)
   if [ "$other" != "$version" ]; then
@@ -32,10 +35,10 @@ for name in python python3; do
     ln -sf "$real" "$2/python"; ln -sf "$real" "$2/python3"
     printf '#!/bin/sh\nexec "%s/python" -m pip "$@"\n' "$2" > "$2/pip"
     chmod +x "$2/pip"; cp "$2/pip" "$2/pip3"
-    echo "$2/python"; echo "$real"; exit 0
+    echo "$2/python"; echo "$real"; echo "$managed"; exit 0
   fi
 done
-echo "$real"; echo "$real"
+echo "$real"; echo "$real"; echo "$managed"
 "#;
 
 /// One installation found in the image.
@@ -189,7 +192,22 @@ impl Attempt<'_> {
             self.path.retain(|p| *p != bin);
             self.path.insert(0, bin);
         }
+        if lines.next() == Some("True") {
+            self.release_python();
+        }
         Ok(())
+    }
+
+    /// Lets pip and uv install beside a Python that belongs to the distribution, as workflows expect of a
+    /// Python that was set up: the job's root is its own and is thrown away.
+    fn release_python(&mut self) {
+        for name in ["PIP_BREAK_SYSTEM_PACKAGES", "UV_BREAK_SYSTEM_PACKAGES"] {
+            self.env.insert(name.to_owned(), "1".to_owned());
+        }
+        // Where pip puts programs when the user may not write beside Python.
+        let bin = join(&self.facts.paths.home, ".local/bin");
+        self.path.retain(|p| *p != bin);
+        self.path.insert(0, bin);
     }
 
     fn tool_env(&self) -> Vars {

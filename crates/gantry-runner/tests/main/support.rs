@@ -170,6 +170,7 @@ impl Fixture {
             timeout_ms: self.timeout_ms,
             source: self.source(),
             repositories: self.repositories.clone(),
+            actions: IndexMap::new(),
             upstream_artifacts: Vec::new(),
             sandbox: self.policy(),
         };

@@ -16,6 +16,7 @@ mod sudo;
 pub mod sudo_client;
 mod sudo_command;
 mod sudo_wire;
+mod terminal;
 mod user;
 mod wire;
 

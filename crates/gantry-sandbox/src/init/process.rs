@@ -7,9 +7,10 @@ use gantry_core::Usage;
 use nix::unistd::Pid;
 
 use crate::protocol::{Ended, Identity, WINDOW_BYTES};
-use crate::spec::ExecSpec;
+use crate::spec::{ExecSpec, WindowSize};
 
 use super::spawn;
+use super::terminal::Terminal;
 
 /// How long output of background processes is waited for after the process itself has ended
 /// (the same five seconds as GitHub's runner).
@@ -21,8 +22,10 @@ const PIPE_BYTES: i32 = 256 << 10;
 pub struct Process {
     /// Its process id, which is its group and session too.
     pub pid: Pid,
-    /// Its output and error pipes, until they end.
+    /// Its output and error pipes, until they end; or its terminal alone.
     pub output: [Option<OwnedFd>; 2],
+    /// Where it takes what is typed, when it has a terminal.
+    pub terminal: Option<Terminal>,
     /// Tells a failed start; ends at a successful one.
     pub report: Option<OwnedFd>,
     /// What `report` said.
@@ -44,13 +47,35 @@ impl Process {
     ) -> nix::Result<Self> {
         let (out, out_child) = spawn::pipe(PIPE_BYTES)?;
         let (err, err_child) = spawn::pipe(PIPE_BYTES)?;
-        let (report, report_child) = spawn::pipe(4096)?;
-        for end in [&out, &err, &report] {
+        for end in [&out, &err] {
             spawn::nonblocking(end)?;
         }
+        let fds = [spawn::raw(null), spawn::raw(&out_child), spawn::raw(&err_child)];
+        Self::begin(spec, identity, fds, [Some(out), Some(err)], None)
+    }
+
+    /// Starts a process in a session of its own, with a new terminal as its standard streams.
+    pub fn start_on_terminal(
+        spec: &ExecSpec,
+        identity: Option<&Identity>,
+        size: WindowSize,
+    ) -> nix::Result<Self> {
+        let (screen, terminal, inside) = Terminal::open(size)?;
+        let fds = [spawn::raw(&inside); 3];
+        Self::begin(spec, identity, fds, [Some(screen), None], Some(terminal))
+    }
+
+    fn begin(
+        spec: &ExecSpec,
+        identity: Option<&Identity>,
+        fds: [i32; 3],
+        output: [Option<OwnedFd>; 2],
+        terminal: Option<Terminal>,
+    ) -> nix::Result<Self> {
+        let (report, report_child) = spawn::pipe(4096)?;
+        spawn::nonblocking(&report)?;
         let pid = spawn::fork(|| {
-            let fds = [spawn::raw(null), spawn::raw(&out_child), spawn::raw(&err_child)];
-            let (code, text) = become_program(spec, identity, fds);
+            let (code, text) = become_program(spec, identity, fds, terminal.is_some());
             let mut bytes = code.to_le_bytes().to_vec();
             bytes.extend_from_slice(text.as_bytes());
             bytes.truncate(4000);
@@ -59,7 +84,8 @@ impl Process {
         })?;
         Ok(Self {
             pid,
-            output: [Some(out), Some(err)],
+            output,
+            terminal,
             report: Some(report),
             report_bytes: Vec::new(),
             window: WINDOW_BYTES as i64,
@@ -108,7 +134,12 @@ fn give_streams(identity: &Identity) {
 }
 
 /// In the child: everything up to the program; gives only the reason why not.
-fn become_program(spec: &ExecSpec, identity: Option<&Identity>, fds: [i32; 3]) -> (i32, String) {
+fn become_program(
+    spec: &ExecSpec,
+    identity: Option<&Identity>,
+    fds: [i32; 3],
+    terminal: bool,
+) -> (i32, String) {
     if let Err(error) = nix::unistd::setsid() {
         return (126, format!("cannot make a session: {}", spawn::describe(error)));
     }
@@ -117,6 +148,9 @@ fn become_program(spec: &ExecSpec, identity: Option<&Identity>, fds: [i32; 3]) -
         if unsafe { libc::dup2(fd, target as i32) } < 0 {
             return (126, "cannot connect the standard streams".to_owned());
         }
+    }
+    if let (true, Err(error)) = (terminal, super::terminal::control()) {
+        return (126, format!("cannot take the terminal: {}", spawn::describe(error)));
     }
     if let Some(identity) = identity {
         give_streams(identity);

@@ -127,6 +127,9 @@ impl Server {
             return Ok(());
         }
         let Some(process) = self.processes.remove(&id) else { return Ok(()) };
+        if let Some(terminal) = &process.terminal {
+            self.unwatch(terminal.fd());
+        }
         self.output.send_json(Kind::Exit, id, &process.ended())
     }
 

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::protocol::{CHUNK_BYTES, Frame, InitConfig, Kind, Op};
-use crate::spec::ExecSpec;
+use crate::spec::{ExecSpec, TerminalSpec, WindowSize};
 
 use super::kill as ending;
 use super::operation::Operation;
@@ -34,6 +34,8 @@ pub enum Source {
     Signals,
     /// Output (0) or error (1) of a process.
     Output(u32, usize),
+    /// The terminal of a process, when it takes what is typed.
+    Keys(u32),
     /// The start report of a process.
     Report(u32),
     /// Data for an operation.
@@ -168,6 +170,7 @@ impl Server {
             Source::Host => self.read_host(),
             Source::Signals => self.read_signals(),
             Source::Output(id, index) => self.pump_output(id, index).map(drop),
+            Source::Keys(id) => self.type_in(id),
             Source::Report(id) => self.read_report(id),
             Source::OpInput(id) => self.feed(id),
             Source::OpData(id) => self.pump_data(id),
@@ -218,7 +221,18 @@ impl Server {
                 let config: InitConfig = frame.value().map_err(io::Error::other)?;
                 self.prepare(config)
             }
-            Kind::Exec => self.start_process(id, &frame.value().map_err(io::Error::other)?),
+            Kind::Exec => {
+                let spec: ExecSpec = frame.value().map_err(io::Error::other)?;
+                self.start_process(id, &spec, None)
+            }
+            Kind::Terminal => {
+                let spec: TerminalSpec = frame.value().map_err(io::Error::other)?;
+                self.start_process(id, &spec.exec, Some(spec.size))
+            }
+            Kind::Resize => {
+                self.resize(id, frame.size().map_err(io::Error::other)?);
+                Ok(())
+            }
             Kind::Op => self.start_operation(id, &frame.value().map_err(io::Error::other)?),
             Kind::Signal => {
                 let number = frame.number().map_err(io::Error::other)? as i32;
@@ -232,8 +246,9 @@ impl Server {
             Kind::Data => {
                 if let Some(operation) = self.operations.get_mut(&id) {
                     operation.push(frame.payload.clone());
+                    return self.feed(id);
                 }
-                self.feed(id)
+                self.typed(id, frame.payload.clone())
             }
             Kind::End => {
                 if let Some(operation) = self.operations.get_mut(&id) {
@@ -264,9 +279,18 @@ impl Server {
         self.output.send(Kind::Ready, 0, &[])
     }
 
-    fn start_process(&mut self, id: u32, spec: &ExecSpec) -> io::Result<()> {
+    fn start_process(
+        &mut self,
+        id: u32,
+        spec: &ExecSpec,
+        terminal: Option<WindowSize>,
+    ) -> io::Result<()> {
         let identity = self.config.as_ref().and_then(|config| config.identity(spec.user));
-        match Process::start(spec, identity, &self.null) {
+        let started = match terminal {
+            Some(size) => Process::start_on_terminal(spec, identity, size),
+            None => Process::start(spec, identity, &self.null),
+        };
+        match started {
             Ok(process) => {
                 for (index, fd) in process.output.iter().flatten().enumerate() {
                     self.watch(fd.as_raw_fd(), Source::Output(id, index), EpollFlags::EPOLLIN);

@@ -7,6 +7,7 @@ mod exec;
 mod files;
 mod sudo;
 mod support;
+mod terminal;
 
 use libtest_mimic::Arguments;
 
@@ -17,5 +18,6 @@ fn main() {
     trials.extend(exec::trials());
     trials.extend(files::trials());
     trials.extend(sudo::trials());
+    trials.extend(terminal::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

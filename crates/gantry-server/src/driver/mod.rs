@@ -9,6 +9,7 @@ pub(crate) mod cancel;
 pub(crate) mod dispatch;
 pub(crate) mod groups;
 pub(crate) mod lease;
+mod outside;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod shelf;

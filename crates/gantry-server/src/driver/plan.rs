@@ -12,6 +12,7 @@ use gantry_store::runs::RunRecord;
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Workflow, read_workflow};
 use gantry_workflow::plan::{Event, Library, Plan, Settings};
+use gantry_workflow::remote::Remotes;
 use indexmap::IndexMap;
 
 use crate::fleet::{Fleet, FleetRepo};
@@ -51,6 +52,8 @@ pub(crate) struct Input<'a> {
     pub declared_inputs: &'a BTreeSet<String>,
     /// Workflows that may be called.
     pub library: &'a dyn Library,
+    /// Actions and workflows from outside.
+    pub remotes: &'a Remotes,
 }
 
 /// The inputs that any selected workflow of these snapshots declares, in lower case.
@@ -265,6 +268,7 @@ fn settings(input: &Input<'_>, path: &str, id: RunId, number: u64) -> Settings {
         vars: input.repo.settings.vars.clone(),
         labels,
         repositories: input.fleet.repos.iter().map(FleetRepo::full_name).collect(),
+        remotes: input.remotes.clone(),
         ignore_triggers: input.fleet.filters.workflow.is_some(),
         only_jobs: input.fleet.filters.jobs.clone(),
         run_id: run_number_id(id),

@@ -4,17 +4,19 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use gantry_api::lease::SourceRef;
+use gantry_api::lease::{RemoteAction, SourceRef};
 use gantry_core::{EventId, Fault, RunId};
 use gantry_mesh::{Graph, GraphError};
 use gantry_store::StoreError;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::runs::{RunPlanRecord, RunRecord};
 use gantry_workflow::plan::uses_groups;
+use gantry_workflow::remote::Remotes;
 use indexmap::IndexMap;
 
 use crate::HubError;
 use crate::driver::Poke;
+use crate::driver::outside::{self, Both, Outside};
 use crate::driver::plan::{self, Input, NewRun, RepoPlan};
 use crate::driver::shelf::Shelf;
 use crate::events::RunEvent;
@@ -46,17 +48,51 @@ pub(crate) async fn prepare(
             sources.insert(repo.full_name(), snapshot.source.clone());
         }
     }
+    let outside = match outside(shared, id, fleet, &selected, &snapshots).await {
+        Ok(outside) => Ok(outside),
+        Err(error @ HubError::LockFile { .. }) => Err(error.to_string()),
+        Err(error) => return Err(error),
+    };
     for _ in 1..PLAN_TRIES {
-        let plans = plans(shared, id, fleet, &selected, &snapshots).await?;
-        let known = (graph.clone(), sources.clone());
+        let plans = plans(shared, id, fleet, &selected, &snapshots, &outside).await?;
+        let known = Known::new(&graph, &sources, &outside);
         match store(shared, id, fleet, &selected, plans, known).await {
             // Another submission took a run's number between the look and the write.
             Err(HubError::Store(StoreError::Taken { .. })) => {}
             done => return done,
         }
     }
-    let plans = plans(shared, id, fleet, &selected, &snapshots).await?;
-    store(shared, id, fleet, &selected, plans, (graph, sources)).await
+    let plans = plans(shared, id, fleet, &selected, &snapshots, &outside).await?;
+    store(shared, id, fleet, &selected, plans, Known::new(&graph, &sources, &outside)).await
+}
+
+/// What the jobs take from outside, fetched and pinned.
+async fn outside(
+    shared: &Shared,
+    id: EventId,
+    fleet: &Fleet,
+    selected: &[&FleetRepo],
+    snapshots: &[Result<Snapshot, Unread>],
+) -> Result<Outside, HubError> {
+    let labels = runner_labels(shared).await?;
+    let declared_inputs = plan::declared_inputs(fleet, snapshots.iter().flatten());
+    let library = shelf(fleet, selected, snapshots);
+    let (numbers, remotes) = (IndexMap::new(), Remotes::default());
+    let read: Vec<(&FleetRepo, &Snapshot)> =
+        selected.iter().zip(snapshots).filter_map(|(r, s)| Some((*r, s.as_ref().ok()?))).collect();
+    outside::gather_all(shared, id, fleet, &read, |repo| Input {
+        hub: &shared.id,
+        submission: id,
+        fleet,
+        repo,
+        runner_labels: &labels,
+        numbers: &numbers,
+        at: now(),
+        declared_inputs: &declared_inputs,
+        library: &library,
+        remotes: &remotes,
+    })
+    .await
 }
 
 /// The plan of every selected repository, with the numbers that its runs would have now.
@@ -66,13 +102,17 @@ async fn plans(
     fleet: &Fleet,
     selected: &[&FleetRepo],
     snapshots: &[Result<Snapshot, Unread>],
+    outside: &Result<Outside, String>,
 ) -> Result<Vec<RepoPlan>, HubError> {
     let labels = runner_labels(shared).await?;
     let declared_inputs = plan::declared_inputs(fleet, snapshots.iter().flatten());
-    let library = shelf(fleet, selected, snapshots);
+    let shelf = shelf(fleet, selected, snapshots);
+    let nothing = Outside::default();
     let mut plans = Vec::new();
     for (repo, snapshot) in selected.iter().zip(snapshots) {
         let numbers = numbers(shared, repo, snapshot).await?;
+        let outside_of = outside.as_ref().unwrap_or(&nothing).of(repo);
+        let library = Both { shelf: &shelf, outside: outside_of };
         let input = Input {
             hub: &shared.id,
             submission: id,
@@ -83,16 +123,12 @@ async fn plans(
             at: now(),
             declared_inputs: &declared_inputs,
             library: &library,
+            remotes: &outside_of.remotes,
         };
-        plans.push(match snapshot {
-            Ok(snapshot) => plan::plan_repo(&input, snapshot),
-            Err(Unread::Problem(reason)) => {
-                only(plan::refused(&input, Fault::User, reason.clone()))
-            }
-            Err(Unread::Graph(error)) => {
-                only(plan::refused(&input, Fault::User, error.to_string()))
-            }
-            Err(Unread::Source(error)) => only(plan::unreadable(&input, error)),
+        plans.push(match (snapshot, outside) {
+            (Ok(snapshot), Ok(_)) => plan::plan_repo(&input, snapshot),
+            (Ok(_), Err(reason)) => only(plan::refused(&input, Fault::User, reason.clone())),
+            (Err(unread), _) => only(unread.run(&input)),
         });
     }
     Ok(plans)
@@ -106,6 +142,34 @@ enum Unread {
     Graph(GraphError),
     /// Its source.
     Source(SourceError),
+}
+
+impl Unread {
+    fn run(&self, input: &Input<'_>) -> NewRun {
+        match self {
+            Self::Problem(reason) => plan::refused(input, Fault::User, reason.clone()),
+            Self::Graph(error) => plan::refused(input, Fault::User, error.to_string()),
+            Self::Source(error) => plan::unreadable(input, error),
+        }
+    }
+}
+
+/// What a submission knows of its repositories.
+struct Known {
+    graph: Graph,
+    sources: IndexMap<String, SourceRef>,
+    actions: IndexMap<String, IndexMap<String, RemoteAction>>,
+}
+
+impl Known {
+    fn new(
+        graph: &Graph,
+        sources: &IndexMap<String, SourceRef>,
+        outside: &Result<Outside, String>,
+    ) -> Self {
+        let actions = outside.as_ref().map(Outside::actions).unwrap_or_default();
+        Self { graph: graph.clone(), sources: sources.clone(), actions }
+    }
 }
 
 /// The workflow files of every repository that was read, for those that call them.
@@ -242,8 +306,9 @@ async fn store(
     fleet: &Fleet,
     selected: &[&FleetRepo],
     plans: Vec<RepoPlan>,
-    (graph, sources): (Graph, IndexMap<String, SourceRef>),
+    known: Known,
 ) -> Result<(), HubError> {
+    let Known { graph, sources, actions } = known;
     let mut outcome = Outcome::default();
     for (repo, planned) in selected.iter().zip(plans) {
         let name = repo.full_name();
@@ -259,7 +324,7 @@ async fn store(
     {
         let mut memory = shared.live();
         memory.runs.extend(live.into_iter().map(|run| (run.id, run)));
-        let submission = Arc::new(LiveSubmission { graph, runs, sources });
+        let submission = Arc::new(LiveSubmission { graph, runs, sources, actions });
         memory.submissions.insert(id, submission);
     }
     for run in ids {

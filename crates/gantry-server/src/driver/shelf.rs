@@ -27,6 +27,11 @@ impl Shelf {
         self.known.insert(repository.to_lowercase());
     }
 
+    /// Whether it is a repository of the hub.
+    pub fn knows(&self, repository: &str) -> bool {
+        self.known.contains(&repository.to_lowercase())
+    }
+
     /// Adds the files of a repository.
     pub fn add(&mut self, repository: String, snapshot: &Snapshot) {
         let source = &snapshot.source;

@@ -39,6 +39,7 @@ pub(crate) async fn job_spec(
     };
     let submission = shared.submission(run.submission);
     let repositories = submission.as_ref().map(|s| s.sources.clone()).unwrap_or_default();
+    let actions = submission.as_ref().and_then(|s| s.actions.get(&run.repository).cloned());
     Ok(JobSpec {
         key: job.key.clone(),
         name: job.name.clone(),
@@ -61,6 +62,7 @@ pub(crate) async fn job_spec(
         timeout_ms: asked_ms.map_or(most_ms, |asked| asked.min(most_ms)),
         source: run.source.clone(),
         repositories,
+        actions: actions.unwrap_or_default(),
         upstream_artifacts: upstream_artifacts(shared, run).await?,
         sandbox: sandbox(run, &labels),
     })

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use gantry_api::Problem;
 use gantry_api::artifact::ArtifactInfo;
+use gantry_api::lease::RemoteAction;
 use gantry_api::problem::code;
 use gantry_core::limits::MAX_ARTIFACTS_PER_RUN;
 use gantry_core::{ArtifactId, Digest, LeaseId};
@@ -22,7 +23,7 @@ use super::auth::Held;
 use super::{Refusal, auth};
 use crate::driver::spec::{artifact_info, upstream_artifacts};
 use crate::ids::{fresh, now};
-use crate::state::Shared;
+use crate::state::{LiveSubmission, Shared};
 
 /// Longest name of an artifact, in bytes.
 const MAX_NAME_BYTES: usize = 256;
@@ -169,13 +170,18 @@ pub(super) async fn blob(
     Ok((headers, Body::from_stream(reader.stream)).into_response())
 }
 
-/// Sources of the submission, artifacts of the run and its upstreams, caches of the repository.
+/// Sources of the submission, what its repository takes from outside, artifacts of the run and its upstreams, caches of the repository.
 async fn may_read(shared: &Shared, held: &Held, digest: &Digest) -> Result<bool, Refusal> {
     let run = held.live_run(shared)?;
     let is =
         |s: &gantry_api::lease::SourceRef| s.blob == *digest || s.full.as_ref() == Some(digest);
     let submission = shared.submission(run.submission);
-    if is(&run.source) || submission.is_some_and(|s| s.sources.values().any(is)) {
+    let fetched = |s: &LiveSubmission| {
+        let mut actions = s.actions.get(&run.repository).into_iter().flat_map(|a| a.values());
+        actions.any(|a| matches!(a, RemoteAction::Here(source) if is(source)))
+    };
+    let readable = |s: &LiveSubmission| s.sources.values().any(is) || fetched(s);
+    if is(&run.source) || submission.as_deref().is_some_and(readable) {
         return Ok(true);
     }
     let mut conn = shared.db.read().await?;

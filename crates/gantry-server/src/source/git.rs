@@ -25,6 +25,8 @@ const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n
 #[derive(Debug, Clone)]
 pub(super) struct Git {
     home: PathBuf,
+    limit: Duration,
+    transports: &'static str,
 }
 
 impl Git {
@@ -33,7 +35,18 @@ impl Git {
         std::fs::create_dir_all(&home).map_err(|e| SourceError::read(&home, e))?;
         let config = home.join("config");
         std::fs::write(&config, CONFIG).map_err(|e| SourceError::read(&config, e))?;
-        Ok(Self { home })
+        Ok(Self { home, limit: TIME_LIMIT, transports: TRANSPORTS })
+    }
+
+    /// The same with a shorter time for every command, and with plain HTTP where `loopback` says that it
+    /// does not leave the machine.
+    pub(super) fn with_limit(
+        work: &Path,
+        limit: Duration,
+        loopback: bool,
+    ) -> Result<Self, SourceError> {
+        let transports = if loopback { "http:https:ssh:file" } else { TRANSPORTS };
+        Ok(Self { limit, transports, ..Self::new(work)? })
     }
 
     /// Runs git in `dir`; its output on success.
@@ -67,13 +80,13 @@ impl Git {
                 "GIT_SSH_COMMAND",
                 "ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=20",
             )
-            .env("GIT_ALLOW_PROTOCOL", TRANSPORTS)
+            .env("GIT_ALLOW_PROTOCOL", self.transports)
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C");
-        let output = within::output(&mut command, TIME_LIMIT).map_err(|e| match e.kind() {
+        let output = within::output(&mut command, self.limit).map_err(|e| match e.kind() {
             std::io::ErrorKind::TimedOut => SourceError::Git {
                 what: what.to_owned(),
-                said: format!("it took longer than {} minutes", TIME_LIMIT.as_secs() / 60),
+                said: format!("it took longer than {} minutes", self.limit.as_secs() / 60),
                 remote,
             },
             _ => SourceError::NoGit(e),

@@ -3,6 +3,7 @@
 //!
 //! Nothing of a repository is executed: no hooks, no filters, no prompts, and only a few transports.
 
+pub(crate) mod action;
 mod archive;
 pub mod changes;
 mod folder;
@@ -23,6 +24,8 @@ use crate::fleet::{FleetEvent, Source};
 pub const MAX_SNAPSHOT_BYTES: u64 = 8 << 30;
 /// Most files of one snapshot.
 pub const MAX_SNAPSHOT_FILES: usize = 2_000_000;
+/// Most action files of one repository that are looked at.
+const MAX_ACTION_FILES: usize = 2_000;
 /// Where workflow files are.
 pub const WORKFLOW_DIR: &str = ".github/workflows";
 
@@ -33,6 +36,8 @@ pub struct Snapshot {
     pub source: SourceRef,
     /// Workflow files by path.
     pub workflows: Vec<WorkflowFile>,
+    /// Action files by path, as far as they are texts of a fair size.
+    pub actions: Vec<WorkflowFile>,
     /// First paragraph of the commit's message.
     pub message: String,
     /// Files that the event changed.
@@ -164,6 +169,7 @@ pub async fn snapshot(
             Source::Archive(path) => archive::read(&dir, path),
         }?;
         let workflows = workflow_files(&tree)?;
+        let actions = action_files(&tree);
         let wants_history = workflows.iter().any(|w| w.text.contains("fetch-depth"));
         let full = if wants_history { git::deepen(&dir, &wanted, &tree)? } else { None };
         let changes = changed_files(&dir, &wanted, &tree, &workflows, &event)?;
@@ -173,11 +179,11 @@ pub async fn snapshot(
             Some(git) => Some(pack::pack(&dir.join("full.tar.zst"), &tree, Some(git))?),
             None => None,
         };
-        Ok::<_, SourceError>((tree, workflows, changes, packed, whole))
+        Ok::<_, SourceError>((tree, (workflows, actions), changes, packed, whole))
     })
     .await
     .map_err(|e| SourceError::read(tmp, std::io::Error::other(e)))?;
-    let (tree, workflows, changes, packed, whole) = done?;
+    let (tree, (workflows, actions), changes, packed, whole) = done?;
     let blob = depot.put_file(&packed, MAX_SNAPSHOT_BYTES).await?;
     let full = match whole {
         Some(path) => Some(depot.put_file(&path, MAX_SNAPSHOT_BYTES).await?.digest),
@@ -191,7 +197,7 @@ pub async fn snapshot(
         git_ref: tree.git_ref,
         dirty: tree.dirty,
     };
-    Ok(Snapshot { source, workflows, message: tree.message, changes })
+    Ok(Snapshot { source, workflows, actions, message: tree.message, changes })
 }
 
 /// The files that the event changed, when a workflow may ask.
@@ -208,6 +214,23 @@ fn changed_files(
     let (payload, changed) = (event.payload.as_ref(), &event.changed);
     let asked = changes::Asked { event: &event.name, payload, changed };
     changes::of(work, source, tree.sha.as_deref(), asked)
+}
+
+/// The action files of a tree, for what they take from outside. One that cannot be read is none: whoever runs it
+/// says so.
+fn action_files(tree: &Tree) -> Vec<WorkflowFile> {
+    let limit = gantry_core::limits::MAX_WORKFLOW_FILE_BYTES as u64;
+    let named = tree
+        .files
+        .iter()
+        .filter(|f| f.file_name().is_some_and(|n| n == "action.yml" || n == "action.yaml"));
+    let read = |file: &PathBuf| {
+        let full = tree.root.join(file);
+        full.symlink_metadata().ok().filter(|m| m.is_file() && m.len() <= limit)?;
+        let text = std::fs::read_to_string(&full).ok()?;
+        Some(WorkflowFile { path: file.to_string_lossy().into_owned(), text })
+    };
+    named.take(MAX_ACTION_FILES).filter_map(read).collect()
 }
 
 fn workflow_files(tree: &Tree) -> Result<Vec<WorkflowFile>, SourceError> {

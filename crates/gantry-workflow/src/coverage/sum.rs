@@ -26,6 +26,8 @@ pub struct Coverage {
     pub jobs: JobCounts,
     /// Why Linux jobs do not run here, the cause that holds back most jobs first.
     pub causes: Vec<Cause>,
+    /// What Linux jobs take from outside, what most jobs take first; jobs with a cause count too.
+    pub fetches: Vec<Cause>,
 }
 
 /// Job definitions, however many legs each has.
@@ -33,11 +35,13 @@ pub struct Coverage {
 pub struct JobCounts {
     /// All of them.
     pub total: usize,
-    /// Those for Linux on x86-64: `runnable` and `unsupported`.
+    /// Those for Linux on x86-64: `runnable`, `needs_fetching` and `unsupported`.
     pub linux: usize,
-    /// Linux jobs that run here.
+    /// Linux jobs that run here with nothing from outside.
     pub runnable: usize,
-    /// Linux jobs that do not; each has a cause.
+    /// Linux jobs that nothing but code from outside holds back: whether they run is known when it was fetched.
+    pub needs_fetching: usize,
+    /// Linux jobs that do not run; each has a cause.
     pub unsupported: usize,
     /// Jobs for Windows only.
     pub windows: usize,
@@ -90,6 +94,7 @@ pub struct Place {
 pub fn sum(files: impl IntoIterator<Item = FileCoverage>) -> Coverage {
     let mut c = Coverage::default();
     let mut causes: IndexMap<(String, String), Cause> = IndexMap::new();
+    let mut fetches: IndexMap<(String, String), Cause> = IndexMap::new();
     for file in files {
         c.files += 1;
         match file {
@@ -105,15 +110,22 @@ pub fn sum(files: impl IntoIterator<Item = FileCoverage>) -> Coverage {
                 for job in jobs {
                     c.jobs.add(&job);
                     if job.system == System::Linux {
-                        add_causes(&mut causes, &file, &job);
+                        add_causes(&mut causes, &file, &job.id, &job.causes);
+                        add_causes(&mut fetches, &file, &job.id, &job.fetches);
                     }
                 }
             }
         }
     }
-    c.causes = causes.into_values().collect();
-    c.causes.sort_by(|a, b| b.jobs.cmp(&a.jobs).then(b.alone.cmp(&a.alone)));
+    c.causes = sorted(causes);
+    c.fetches = sorted(fetches);
     c
+}
+
+fn sorted(causes: IndexMap<(String, String), Cause>) -> Vec<Cause> {
+    let mut causes: Vec<Cause> = causes.into_values().collect();
+    causes.sort_by(|a, b| b.jobs.cmp(&a.jobs).then(b.alone.cmp(&a.alone)));
+    causes
 }
 
 impl JobCounts {
@@ -125,10 +137,10 @@ impl JobCounts {
             System::OtherArchitecture => self.other_architecture += 1,
             System::Linux => {
                 self.linux += 1;
-                if job.causes.is_empty() {
-                    self.runnable += 1;
-                } else {
-                    self.unsupported += 1;
+                match (job.causes.is_empty(), job.fetches.is_empty()) {
+                    (true, true) => self.runnable += 1,
+                    (true, false) => self.needs_fetching += 1,
+                    (false, _) => self.unsupported += 1,
                 }
             }
         }
@@ -140,9 +152,14 @@ impl JobCounts {
     }
 }
 
-fn add_causes(causes: &mut IndexMap<(String, String), Cause>, file: &str, job: &JobCoverage) {
+fn add_causes(
+    causes: &mut IndexMap<(String, String), Cause>,
+    file: &str,
+    job: &str,
+    found: &[Diagnostic],
+) {
     let mut keys: Vec<(String, String)> = Vec::new();
-    for d in &job.causes {
+    for d in found {
         let key = (d.code.clone(), subject(d));
         if keys.contains(&key) {
             continue;
@@ -158,7 +175,7 @@ fn add_causes(causes: &mut IndexMap<(String, String), Cause>, file: &str, job: &
         cause.jobs += 1;
         if cause.places.len() < FIRST_PLACES {
             let line = d.span.map_or(0, |s| s.line);
-            cause.places.push(Place { file: file.to_owned(), line, job: job.id.clone() });
+            cause.places.push(Place { file: file.to_owned(), line, job: job.to_owned() });
         }
         keys.push(key);
     }
@@ -178,7 +195,7 @@ fn subject(d: &Diagnostic) -> String {
     })
     .last();
     let name = last.unwrap_or("");
-    if d.code.ends_with("-action") || d.code.ends_with("-workflow") {
+    if ["-action", "-workflow", "-fetching"].iter().any(|end| d.code.ends_with(end)) {
         name.split('@').next().unwrap_or(name).to_lowercase()
     } else {
         name.to_owned()

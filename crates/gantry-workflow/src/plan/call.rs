@@ -129,6 +129,7 @@ pub(crate) fn sub_plan(
         file: called.file.clone(),
         labels: parent.labels.clone(),
         repositories: parent.repositories.clone(),
+        remotes: parent.remotes.clone(),
         calls: IndexMap::new(),
         origin: called.origin.clone(),
         called: Some(CalledAs {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 use crate::model::{CallSecrets, Job, Template, Trigger, Workflow, read_workflow};
 use crate::read::expressions::has_expression;
+use crate::remote::{self, RemoteState};
 
 /// What `uses:` of a job names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -341,6 +342,14 @@ pub(super) fn unsupported(
     job: &Job,
 ) -> Option<Diagnostic> {
     let uses = job.uses.as_ref()?;
+    let outside = remote::of_call(job, &plan.repositories);
+    match outside.as_ref().and_then(|(used, _)| plan.remotes.get(used)) {
+        Some(RemoteState::Refused(refusal)) => {
+            return Some(refusal.diagnostic(&plan.file, "reusable workflow", uses));
+        }
+        None if outside.is_some() && plan.remotes.fetchable => return None,
+        _ => {}
+    }
     let (cause, fix) = match plan.origin.target(&uses.text).map(|t| calls.get(&t.key())) {
         Some(Some(CalledEntry::Known(_))) => return None,
         Some(Some(CalledEntry::Unknown { cause, fix })) => (cause.as_str(), fix.as_str()),

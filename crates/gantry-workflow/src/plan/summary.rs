@@ -86,6 +86,7 @@ fn job_summary(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
         "runnable": runnable,
         "unsupported": unsupported,
         "line": planned.job.span.line,
+        "fetches": planned.fetches.iter().map(|w| &w.uses).collect::<Vec<_>>(),
     })
 }
 

@@ -8,7 +8,8 @@ use indexmap::IndexMap;
 use super::glob::matches;
 use super::{CalledEntry, Leg, Legs, Plan, Support};
 use crate::actions;
-use crate::model::{Job, Step, StepAction, Template, Workflow};
+use crate::model::{Job, Step, StepAction, Workflow};
+use crate::remote::{RemoteState, RemoteUse, Remotes};
 
 /// Whether a job can run here. One that has a leg which can is runnable; its other legs carry their
 /// causes themselves.
@@ -32,7 +33,8 @@ pub(super) fn of_job(job: &Job, legs: &Legs, broken: Vec<Diagnostic>) -> Support
 /// judged when they run.
 pub(super) fn of_actions(plan: &Plan, job: &Job) -> Vec<Diagnostic> {
     let reached = job.steps.iter().filter(|s| always_reached(s));
-    reached.filter_map(|step| of_step(&plan.file, step, &plan.repositories)).collect()
+    let of = |step| of_step(&plan.file, step, &plan.repositories, &plan.remotes);
+    reached.filter_map(of).collect()
 }
 
 /// Those of the known repositories whose actions a workflow, or one that it calls, uses.
@@ -48,53 +50,43 @@ pub(super) fn used(
     let jobs = std::iter::once(workflow).chain(called).flat_map(|w| w.jobs.values());
     let named: HashSet<String> = jobs
         .flat_map(|job| &job.steps)
-        .filter_map(|step| Some(remote(step)?.repository.to_lowercase()))
+        .filter_map(|step| match &step.action {
+            StepAction::Uses { uses, .. } => Some(RemoteUse::parse(&uses.text)?.repository),
+            StepAction::Run { .. } => None,
+        })
         .collect();
     known.iter().filter(|r| named.contains(&r.to_lowercase())).cloned().collect()
 }
 
-/// A remote action as a step names it.
-struct Remote<'a> {
-    /// The whole text.
-    uses: &'a Template,
-    /// `owner/name[/path]`.
-    name: &'a str,
-    /// `owner/name`.
-    repository: String,
-    /// What follows `@`.
-    reference: &'a str,
-}
-
-fn remote(step: &Step) -> Option<Remote<'_>> {
-    let StepAction::Uses { uses, .. } = &step.action else { return None };
-    let text = uses.text.as_str();
-    if text.contains("${{") || text.starts_with(['.', '$']) || text.contains("://") {
-        return None;
-    }
-    let (name, reference) = text.rsplit_once('@')?;
-    let mut parts = name.splitn(3, '/');
-    let repository = [parts.next(), parts.next()].map(Option::unwrap_or_default).join("/");
-    Some(Remote { uses, name, repository, reference })
-}
-
 /// Why the remote action of a step is not run here; `None` for those that are, and for other steps.
-pub(crate) fn of_step(file: &str, step: &Step, repositories: &[String]) -> Option<Diagnostic> {
-    let Remote { uses, name, repository, reference } = remote(step)?;
-    if repositories.iter().any(|r| r.eq_ignore_ascii_case(&repository)) {
+pub(crate) fn of_step(
+    file: &str,
+    step: &Step,
+    repositories: &[String],
+    remotes: &Remotes,
+) -> Option<Diagnostic> {
+    let StepAction::Uses { uses, .. } = &step.action else { return None };
+    let used = RemoteUse::parse(&uses.text)?;
+    if repositories.iter().any(|r| r.eq_ignore_ascii_case(&used.repository)) {
         return None;
     }
     let message = format!("the action `{}` is not run here", uses.text);
     let d = Diagnostic::error("workflow/unsupported-action", file, message).at(uses.span);
-    match actions::find(name, reference) {
-        Some(known) => known
-            .unsupported
-            .as_ref()
-            .map(|why| d.because(why).fix("leave the step out here, or give it an `if`")),
+    let key = used.key();
+    let name = key.rsplit_once('@').map_or("", |(name, _)| name);
+    if let Some(known) = actions::find(name, &used.reference) {
+        let why = known.unsupported.as_ref();
+        return why.map(|why| d.because(why).fix("leave the step out here, or give it an `if`"));
+    }
+    match remotes.get(&used) {
+        Some(RemoteState::Here) => None,
+        Some(RemoteState::Refused(refusal)) => Some(refusal.diagnostic(file, "action", uses)),
+        None if remotes.fetchable => None,
         None => Some(
             d.because("the runner does not have it, and no repository of this hub is called so")
                 .fix(
-                    "add that repository to the hub file, or write the steps as `run` or as a local \
-                     action",
+                    "allow it with `actions: {allow: […]}` in the hub file, or add its repository there, or \
+                     write the steps as `run` or as a local action",
                 ),
         ),
     }

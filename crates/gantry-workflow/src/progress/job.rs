@@ -10,6 +10,7 @@ use super::group::Gate;
 use super::{Decision, LegView};
 use crate::expr::{Status, Value};
 use crate::plan::{Leg, Legs, PlannedJob, Support, expand_job};
+use crate::remote::fault_of;
 
 /// Adds what follows for the job.
 pub(super) fn decide(run: &Run<'_>, id: &str, planned: &PlannedJob, out: &mut Vec<Decision>) {
@@ -119,9 +120,10 @@ impl Case<'_> {
             Ok(false) => Some(Verdict::skipped(self.skip_reason(status))),
             Ok(true) => match &self.planned.support {
                 Support::Unsupported(causes) => {
-                    let why =
-                        causes.first().map_or_else(|| "the job cannot run here".to_owned(), why);
-                    Some(unsupported(&why))
+                    let first = causes.first();
+                    let why = first.map_or_else(|| "the job cannot run here".to_owned(), why);
+                    let fault = first.map_or(Fault::Policy, |d| fault_of(&d.code));
+                    Some(Verdict::failure(fault, why))
                 }
                 _ => None,
             },

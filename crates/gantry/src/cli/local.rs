@@ -89,17 +89,33 @@ pub(super) fn axis_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// Runs a command in a job of a run that was kept (`gantry run --keep`): same root, files, environment,
-/// limits and network rules.
+/// `name=directory`, the directory absolute and there.
+pub(super) fn tool(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, dir) = key_value(text)?;
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        return Err(format!("`{name}` cannot name a tool; letters, digits, `-`, `_` and `.` can"));
+    }
+    match std::fs::canonicalize(&dir) {
+        Ok(path) if path.is_dir() => Ok((name, path)),
+        Ok(_) => Err(format!("`{dir}` is no directory")),
+        Err(error) => Err(format!("`{dir}` cannot be used: {error}")),
+    }
+}
+
+/// Enters a job of a run that was kept (`gantry run --keep`): same root, files, environment, limits
+/// and network rules.
 ///
 /// The sandbox is started anew over the job's own disk, with the environment and in the directory of
 /// the step that failed, or of the last one. What is changed stays on that disk for the next time.
 /// Processes of the job are gone; its services start fresh. Secrets are not kept: variables that held
 /// one are named and left unset, unless they are given again.
+///
+/// On a terminal the job has one too: a shell, or the command, with its window, its keys and its job
+/// control. Otherwise the command has nothing on standard input.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  gantry run --keep; gantry shell last/test -- ls -la
+  gantry run --keep; gantry shell last/test
   gantry shell last/test -- cat build/config.log   its exit code is this one's
   gantry shell run_0190/test --secret TOKEN -- make check
 
@@ -114,7 +130,41 @@ pub struct ShellArgs {
     /// Where records, logs and blobs are kept.
     #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Command and its arguments. It has no terminal and nothing on standard input.
-    #[arg(last = true, value_name = "CMD", required = true)]
+    /// Command and its arguments; a shell when absent.
+    #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
+}
+
+/// Pins actions and reusable workflows from outside in `gantry.lock`.
+///
+/// Looks at every workflow of the hub's repositories, or of one repository, fetches what they take from outside, near
+/// and far, and writes `gantry.lock` beside the hub file or in the repository. What is pinned already stays as it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gantry workflow lock                               this hub or repository
+  gantry workflow lock fleet/gantry.yaml --check     whether everything is pinned
+  gantry workflow lock . --update acme/tools@v1      one pin anew
+  gantry workflow lock . --update                    all of them anew
+
+Exit codes: 0 done, 1 something cannot be pinned or --check found the file out of date, 2 usage.")]
+pub struct LockArgs {
+    /// Hub file, folder with one, or repository.
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Resolve these anew, `owner/name` or `owner/name@ref`; all when none is named.
+    #[arg(long, value_name = "USES", num_args = 0.., conflicts_with = "check")]
+    pub update: Option<Vec<String>>,
+    /// Write nothing; end with 1 when something would change.
+    #[arg(long)]
+    pub check: bool,
+    /// Reach nothing.
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Where what was fetched is kept.
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
 }

@@ -138,6 +138,12 @@ fn repo_text(repo: &EffectiveRepo) -> String {
     for rule in &repo.allowed_egress {
         row!("allowed_egress", rule, gantry_core::EgressRule::to_string);
     }
+    texts(&mut rows, "actions.server", Some(&repo.actions.server));
+    row!("actions.fetch", &repo.actions.fetch, |f: &gantry_config::Fetch| format!("{f:?}")
+        .to_lowercase());
+    for pattern in &repo.actions.allow {
+        texts(&mut rows, "actions.allow", Some(pattern));
+    }
     for up in &repo.depends_on {
         texts(&mut rows, "depends_on", Some(up));
     }

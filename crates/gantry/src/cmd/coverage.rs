@@ -72,8 +72,8 @@ fn text(c: &Coverage) -> String {
     );
     let share = console::style(format!("{:.1} %", j.percent())).bold();
     text += &format!(
-        "runnable: {} of {} ({share}); unsupported: {}\n",
-        j.runnable, j.linux, j.unsupported
+        "runnable: {} of {} ({share}); with code fetched from outside: {}; unsupported: {}\n",
+        j.runnable, j.linux, j.needs_fetching, j.unsupported
     );
     if !c.causes.is_empty() {
         text += &format!("\n{:>6} {:>6}  cause\n", "jobs", "alone");
@@ -83,6 +83,12 @@ fn text(c: &Coverage) -> String {
     }
     if c.causes.len() > SHOWN_CAUSES {
         text += &format!("and {} more causes; --json has all\n", c.causes.len() - SHOWN_CAUSES);
+    }
+    if !c.fetches.is_empty() {
+        text += &format!("\n{:>6} {:>6}  fetched from outside\n", "jobs", "alone");
+    }
+    for fetched in c.fetches.iter().take(SHOWN_CAUSES) {
+        text += &format!("{:>6} {:>6}  {}\n", fetched.jobs, fetched.alone, fetched.subject);
     }
     if !c.invalid.is_empty() {
         text += "\nfiles with errors, the first of each:\n";

@@ -5,6 +5,7 @@ pub mod config;
 mod coverage;
 pub mod doctor;
 pub mod expr;
+mod lock;
 pub mod runner;
 pub mod runs;
 pub mod shell;

@@ -1,6 +1,9 @@
-//! `gantry shell`: a command in the kept sandbox of a job.
+//! `gantry shell`: a terminal or a command in the kept sandbox of a job.
 //!
-//! Not in here: what is kept (`gantry-sandbox`'s `kept`), and the sandbox.
+//! Not in here: what is kept (`gantry-sandbox`'s `kept`), the sandbox, and the terminal of who enters
+//! (`terminal`).
+
+mod terminal;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,6 +20,9 @@ use crate::exit::{Done, Exit, Failure};
 use crate::files::data_dir;
 use crate::run::{runtime, secrets};
 
+/// What is run when nothing is asked for.
+const LOGIN: [&str; 3] = ["sh", "-c", "if command -v bash >/dev/null; then exec bash; fi; exec sh"];
+
 /// Acts on `gantry shell`; ends the process with the command's exit code.
 ///
 /// # Errors
@@ -26,6 +32,11 @@ pub fn run(args: &ShellArgs) -> Done {
         let message = format!("`{}` names no job", args.what);
         return Err(Failure::usage(message).hint("write RUN/JOB, for instance `last/test`"));
     };
+    let seat = terminal::Seat::taken();
+    if args.command.is_empty() && seat.is_none() {
+        return Err(Failure::usage("a shell needs a terminal")
+            .hint("write the command to run, for instance `gantry shell last/test -- ls -la`"));
+    }
     let given = secrets::read_all(&args.secrets, &[])?;
     let runtime = runtime()?;
     let code = runtime.block_on(async {
@@ -36,7 +47,7 @@ pub fn run(args: &ShellArgs) -> Done {
         known_job(&view, job)?;
         let state = data_dir(args.data_dir.as_deref())?.join("runner");
         let session = session(&view, job, &state)?;
-        enter(session, &given, &args.command).await
+        enter(session, &given, &args.command, seat).await
     })?;
     runtime.shutdown_background();
     std::process::exit(code);
@@ -92,7 +103,11 @@ async fn enter(
     session: Session,
     given: &secrets::Secrets,
     command: &[String],
+    seat: Option<terminal::Seat>,
 ) -> Result<i32, Failure> {
+    if seat.is_some() {
+        eprintln!("{}", welcome(&session));
+    }
     let mut env = session.env;
     env.retain(|(name, _)| !given.contains_key(name));
     env.extend(given.iter().map(|(name, value)| (name.clone(), value.0.clone())));
@@ -102,9 +117,13 @@ async fn enter(
         let word = console::style("note:").cyan().for_stderr();
         eprintln!("{word} not set, as they held secrets: {}", missing.join(", "));
     }
-    let spec = ExecSpec { argv: command.to_vec(), env, cwd: session.cwd, user: None };
+    let argv = if command.is_empty() { LOGIN.map(str::to_owned).into() } else { command.to_vec() };
+    let spec = ExecSpec { argv, env, cwd: session.cwd, user: None };
     let sandbox = Sandbox::start(session.spec).await.map_err(|e| failed(&e))?;
-    let ended = follow(&sandbox, spec).await;
+    let ended = match seat {
+        Some(seat) => seat.follow(&sandbox, spec).await,
+        None => follow(&sandbox, spec).await,
+    };
     let report = sandbox.stop().await.map_err(|e| failed(&e))?;
     for denial in &report.denials {
         let port = if denial.port == 0 { String::new() } else { format!(":{}", denial.port) };
@@ -116,6 +135,16 @@ async fn enter(
         eprintln!("{} {error}", console::style("error:").red().bold().for_stderr());
     }
     Ok(exit.code)
+}
+
+/// Where the one who enters is, and what stays.
+fn welcome(session: &Session) -> String {
+    let step = session.step.as_deref().map_or_else(String::new, |s| format!(" of step `{s}`"));
+    let text = format!(
+        "entering {}{step}; files that change stay on the job's disk, `exit` leaves",
+        session.cwd
+    );
+    console::style(text).dim().for_stderr().to_string()
 }
 
 /// Runs the command; interrupts go to it.

@@ -12,6 +12,7 @@ use gantry_workflow::plan::{
     CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with, step_title,
     summary,
 };
+use gantry_workflow::remote::Remotes;
 
 use crate::cli::WorkflowCommand;
 use crate::exit::{Done, Exit, Failure};
@@ -44,6 +45,7 @@ pub fn run(command: WorkflowCommand) -> Done {
             out::answer(json, &summary(&made), &plan_text(&made))
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
+        WorkflowCommand::Lock(args) => super::lock::run(&args),
         WorkflowCommand::Coverage { paths, event, json } => {
             super::coverage::run(&paths, event.as_deref(), json)
         }
@@ -204,6 +206,7 @@ fn plan_file(
         ),
         workflow_path: path,
         labels: labels_of(&workflow),
+        remotes: Remotes { fetchable: true, ..Remotes::default() },
         run_id: 1,
         run_number: 1,
         run_attempt: 1,
@@ -289,6 +292,9 @@ fn job_text(id: &str, job: &PlannedJob) -> String {
                 text += &format!("    cannot run: {}\n", cause.message);
             }
         }
+    }
+    for wanted in &job.fetches {
+        text += &format!("    fetches {}\n", wanted.uses);
     }
     match &job.legs {
         Legs::Deferred => text += "    legs are known when the jobs it needs have ended\n",

@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use gantry_api::lease::Secret;
 use gantry_config::{EffectiveRepo, SecretRef};
 use gantry_core::EgressMode;
-use gantry_server::{Filters, Fleet, FleetEvent, FleetRepo, RepoSettings, Source, WorkflowLimits};
+use gantry_server::{
+    ActionRules, Filters, Fleet, FleetActions, FleetEvent, FleetRepo, RepoSettings, Source,
+    WorkflowLimits,
+};
 use indexmap::IndexMap;
 
 use super::secrets::Secrets;
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 use crate::files::read_limited;
-use crate::{cmd, event, hubfile};
+use crate::{cmd, event, files, hubfile};
 
 /// Largest file that a secret is read from, in bytes.
 const MAX_SECRET_BYTES: usize = 1024 * 1024;
@@ -26,15 +29,21 @@ pub const MACHINE_LABELS: &[&str] =
 /// # Errors
 /// There is neither; the hub file is refused; a named repository is not in it; the event is unclear.
 pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
-    let (folder, repos) = match hubfile::find(args.hub.as_deref())? {
+    let data = files::data_dir(args.data_dir.as_deref())?;
+    let (folder, repos, lock) = match hubfile::find(args.hub.as_deref())? {
         Some(hub) if hub.loaded.is_refused() => {
             let found = hub.loaded.diagnostics();
             return Err(Failure::usage("the hub file has errors, nothing was run").findings(found));
         }
-        Some(hub) => (hub.folder.clone(), hub.loaded.repos()),
+        Some(hub) => (
+            hub.folder.clone(),
+            hub.loaded.repos(),
+            hub.folder.join(gantry_config::lock::LOCK_NAME),
+        ),
         None => {
             let (folder, repo) = hubfile::bare_repository()?;
-            (folder, vec![repo])
+            let lock = bare_lock(&folder, &data);
+            (folder, vec![repo], lock)
         }
     };
     let selected = cmd::config::select(repos.clone(), &args.repos)?;
@@ -66,7 +75,65 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
             matrix: args.matrix.clone(),
         },
         keep: args.keep,
+        actions: FleetActions { lock: Some(lock), offline: args.offline },
     })
+}
+
+/// The lock file of a repository without a hub file: its own when it has one; else one in the data directory, since
+/// a run leaves no files in the tree.
+fn bare_lock(folder: &Path, data: &Path) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    let own = folder.join(gantry_config::lock::LOCK_NAME);
+    if own.is_file() {
+        return own;
+    }
+    let name = gantry_server::ids::digest(folder.as_os_str().as_bytes());
+    data.join("locks").join(format!("{}.lock", &name.hex()[..16]))
+}
+
+/// The repositories of a hub file or folder, or the repository at `path`, for their actions only, and the lock file
+/// beside it.
+///
+/// # Errors
+/// There is neither, or the hub file is refused.
+pub fn for_lock(path: &Path, offline: bool) -> Result<(Fleet, PathBuf), Failure> {
+    let full = path.canonicalize().map_err(|e| Failure::file("read", path, &e))?;
+    let repository = hubfile::repository_around(&full);
+    let found = match repository.filter(|_| full.is_dir() && !hubfile::has_hub(&full)) {
+        Some(folder) => Err(folder),
+        None => Ok(hubfile::read(path)?),
+    };
+    let (folder, repos) = match found {
+        Ok(hub) if hub.loaded.is_refused() => {
+            let found = hub.loaded.diagnostics();
+            return Err(Failure::usage("the hub file has errors").findings(found));
+        }
+        Ok(hub) => (hub.folder.clone(), hub.loaded.repos()),
+        Err(folder) => {
+            let source = gantry_config::Source::Path(folder.display().to_string());
+            let repo = EffectiveRepo::bare(&hubfile::safe_name(&folder), source);
+            (folder, vec![repo])
+        }
+    };
+    let lock = folder.join(gantry_config::lock::LOCK_NAME);
+    let repos = repos.iter().filter(|r| r.enabled.value).map(|repo| FleetRepo {
+        owner: repo.owner.value.clone(),
+        name: repo.name.clone(),
+        source: source(repo, &folder),
+        settings: RepoSettings { actions: action_rules(repo), ..RepoSettings::default() },
+        depends_on: Vec::new(),
+        problem: None,
+    });
+    let actions = FleetActions { lock: Some(lock.clone()), offline };
+    Ok((Fleet { repos: repos.collect(), actions, ..Fleet::default() }, lock))
+}
+
+fn action_rules(repo: &EffectiveRepo) -> ActionRules {
+    ActionRules {
+        server: repo.actions.server.value.clone(),
+        fetch: repo.actions.fetch.value,
+        allow: repo.actions.allow.iter().map(|p| p.value.clone()).collect(),
+    }
 }
 
 fn taking_part_names(args: &RunArgs, selected: &[&EffectiveRepo]) -> Vec<String> {
@@ -153,6 +220,7 @@ fn settings(
         labels.insert(label.clone(), Some(image(folder, &reference.value)));
     }
     let mut egress = repo.egress_policy();
+    egress.rules.extend(args.allow.iter().cloned());
     if args.learn_egress {
         egress.mode = EgressMode::Learn;
     }
@@ -163,6 +231,7 @@ fn settings(
         map.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect()
     };
     let tools = repo.tools.iter().map(|(name, path)| (name.clone(), beside(folder, &path.value)));
+    let tools = tools.chain(args.tools.iter().cloned());
     RepoSettings {
         labels,
         tools: tools.collect(),
@@ -179,6 +248,7 @@ fn settings(
         secrets,
         only_workflows: repo.only_workflows.as_ref().map(|only| only.value.clone()),
         workflows: workflow_limits(repo),
+        actions: action_rules(repo),
     }
 }
 

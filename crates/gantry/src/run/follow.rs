@@ -74,6 +74,11 @@ impl Follower {
                 return Ok(true);
             }
             Ok(RunEvent::SubmissionEnded { .. }) => {}
+            Ok(RunEvent::Note { submission, text }) => {
+                if submission == self.submission {
+                    self.note(&text);
+                }
+            }
             Ok(RunEvent::RunStored { run, .. }) => self.learn(run).await?,
             Ok(RunEvent::RunChanged { run, verdict, .. }) => {
                 self.learn(run).await?;
@@ -231,7 +236,7 @@ impl Follower {
         if state == StepState::Running {
             self.view.step(id, &name);
         }
-        job.steps.insert(index, name);
+        job.learn_step(index, name, state);
     }
 
     /// Shows what a job's log has beyond what was shown. The log may be ahead of the step's name.
@@ -273,7 +278,7 @@ impl Follower {
                 let attempt = found.attempts.last();
                 for step in attempt.map(|a| a.steps.as_slice()).unwrap_or_default() {
                     if let Some(job) = self.jobs.get_mut(&found.job.id) {
-                        job.steps.insert(step.index, step.name.clone());
+                        job.learn_step(step.index, step.name.clone(), step.state);
                     }
                 }
                 let (job, attempt) = (&found.job, attempt.map(|a| a.attempt.id));
@@ -310,6 +315,13 @@ impl Job {
             steps: HashMap::new(),
             offset: 0,
             rest: Vec::new(),
+        }
+    }
+
+    /// Knows the name of a step that has begun; before that its expressions are not evaluated.
+    fn learn_step(&mut self, index: u32, name: String, state: StepState) {
+        if state != StepState::Pending {
+            self.steps.insert(index, name);
         }
     }
 }

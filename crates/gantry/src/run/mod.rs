@@ -7,7 +7,7 @@ pub mod child;
 pub mod collect;
 pub mod expected;
 pub mod extract;
-mod fleet;
+pub mod fleet;
 mod follow;
 pub mod lines;
 mod live;
@@ -56,6 +56,12 @@ pub fn run(args: &RunArgs) -> Done {
         out::json(&ended.summary)?;
     } else {
         out::line(report::text(&ended.summary).trim_end())?;
+        if let (true, Some(hint)) = (
+            std::io::IsTerminal::is_terminal(&std::io::stdout()),
+            report::way_in(&ended.summary, args.keep),
+        ) {
+            out::line(&hint)?;
+        }
     }
     match ended.failure {
         Some(failure) => Err(failure),
@@ -88,13 +94,16 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 pub fn hub_failure(doing: &str, error: &gantry_server::HubError) -> Failure {
     use gantry_server::HubError;
     let exit = match error {
-        HubError::NoData(_) | HubError::Submission(_) => Exit::Usage,
+        HubError::NoData(_) | HubError::Submission(_) | HubError::LockFile { .. } => Exit::Usage,
         _ => Exit::Infrastructure,
     };
     let failure = Failure::new(exit, format!("cannot {doing}")).because(error);
     match error {
         HubError::Data { .. } => {
             failure.hint("free disk space, mend the rights, or name another `--data-dir`")
+        }
+        HubError::LockFile { .. } => {
+            failure.hint("mend the file or its rights; `git checkout gantry.lock` takes it back")
         }
         HubError::NoData(_) => failure.hint("run `gantry run` first, or name its `--data-dir`"),
         HubError::Store(_) | HubError::Depot(_) => {

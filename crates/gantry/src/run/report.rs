@@ -18,11 +18,12 @@ pub fn text(summary: &Summary) -> String {
             text += &format!("\n{} {}\n", red("failed:"), run_place(run));
             text += &indented(verdict.reason.as_deref().unwrap_or("no reason was recorded"));
         }
-        for job in run.jobs.iter().filter(|j| j.is_bad()) {
+        for job in run.jobs.iter().filter(|j| j.is_bad() && !is_cancelled(j)) {
             text += &failure(run, job);
         }
     }
-    text += &not_run(summary);
+    text += &listed(summary, "cancelled", Outcome::Cancelled);
+    text += &listed(summary, "not run", Outcome::Skipped);
     text += &denials(summary);
     if !summary.learned_egress.is_empty() {
         text += "\nlearned; paste into the hub file:\n  allowed_egress:\n";
@@ -32,6 +33,21 @@ pub fn text(summary: &Summary) -> String {
     }
     text += &format!("\n{}  results: {}\n", total(summary), summary.output_dir);
     text
+}
+
+/// How the first failed job is entered, for who sits before a terminal; nothing when none had a sandbox.
+pub fn way_in(summary: &Summary, kept: bool) -> Option<String> {
+    let ran = |j: &&JobSummary| j.is_bad() && j.failed_step().is_some();
+    let job = summary.runs.iter().flat_map(|r| &r.jobs).find(ran)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let quote = if job.key.chars().all(plain) { "" } else { "'" };
+    let enter = format!("gantry shell {quote}last/{}{quote}", job.key);
+    let word = console::style("hint:").cyan();
+    Some(if kept {
+        format!("{word} `{enter}` enters the failed job")
+    } else {
+        format!("{word} run with `--keep`, then `{enter}` enters the failed job")
+    })
 }
 
 fn red(text: &str) -> String {
@@ -72,13 +88,17 @@ fn failure(run: &RunSummary, job: &JobSummary) -> String {
     text
 }
 
-/// What was skipped, with the reason.
-fn not_run(summary: &Summary) -> String {
+fn is_cancelled(job: &JobSummary) -> bool {
+    job.verdict.as_ref().is_some_and(|v| v.outcome == Outcome::Cancelled)
+}
+
+/// What ended in one way and has no more to show than the reason.
+fn listed(summary: &Summary, title: &str, outcome: Outcome) -> String {
     let mut text = String::new();
-    let skipped = |v: Option<&Verdict>| v.is_some_and(|v| v.outcome == Outcome::Skipped);
+    let so = |v: Option<&Verdict>| v.is_some_and(|v| v.outcome == outcome);
     for run in &summary.runs {
-        let jobs = run.jobs.iter().filter(|j| skipped(j.verdict.as_ref()));
-        let own = (run.jobs.is_empty() && skipped(run.verdict.as_ref()))
+        let jobs = run.jobs.iter().filter(|j| so(j.verdict.as_ref()));
+        let own = (run.jobs.is_empty() && outcome == Outcome::Skipped && so(run.verdict.as_ref()))
             .then(|| (run_place(run), run.verdict.as_ref()));
         let rows = own
             .into_iter()
@@ -88,7 +108,7 @@ fn not_run(summary: &Summary) -> String {
             text += &format!("  {what}: {why}\n");
         }
     }
-    if text.is_empty() { text } else { format!("\nnot run:\n{text}") }
+    if text.is_empty() { text } else { format!("\n{title}:\n{text}") }
 }
 
 fn denials(summary: &Summary) -> String {
