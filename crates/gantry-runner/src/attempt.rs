@@ -11,7 +11,7 @@ use gantry_workflow::model::Template;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
-use crate::actions::Post;
+use crate::actions::{Began, Post};
 use crate::board::Board;
 use crate::contexts::{Contexts, Vars, arch, set, vars_value};
 use crate::failure::Failure;
@@ -63,6 +63,8 @@ pub struct Attempt<'a> {
     pub path: Vec<String>,
     /// Post steps in the order their actions ran.
     pub posts: Vec<Post>,
+    /// What of actions ran before the first step, and is not taken up by its step yet.
+    pub began: Vec<Began>,
     /// Problem matchers at work.
     pub matchers: Vec<Matcher>,
     /// Annotations in order.

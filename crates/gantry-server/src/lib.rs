@@ -6,6 +6,7 @@
 //!
 //! Not in here: sandboxes, steps, the hub file and the terminal.
 
+mod collect;
 pub mod driver;
 pub mod error;
 pub mod events;
