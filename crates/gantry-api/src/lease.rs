@@ -126,6 +126,25 @@ pub struct SourceRef {
     pub git_ref: String,
     /// Whether the tree differs from the commit.
     pub dirty: bool,
+    /// Its submodules, parents before their children; `None` when nobody asked for them.
+    #[serde(default)]
+    pub submodules: Option<Vec<SubmoduleRef>>,
+}
+
+/// A repository at a path of another one's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmoduleRef {
+    /// Path below the root of the outermost repository.
+    pub path: String,
+    /// Whether it is a submodule of a submodule.
+    pub nested: bool,
+    /// Commit, 40 hex digits.
+    pub sha: String,
+    /// Blob with its tree and a `.git` of depth 1; `None` when it could not be had.
+    pub blob: Option<Digest>,
+    /// Why it could not be had.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// How a job is kept apart: decided by the hub, never by the workflow.

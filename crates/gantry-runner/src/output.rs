@@ -9,7 +9,8 @@ use gantry_sandbox::Stream;
 
 use crate::contexts::Vars;
 use crate::log::{JobLog, Lines, Piece, text};
-use crate::matcher::Matcher;
+use crate::matcher::{self, Matcher};
+use crate::paths::within;
 use crate::workflow_command::{Command, Place, Reader};
 
 /// Most annotations of one step that are kept (GitHub keeps 10 of each kind).
@@ -20,6 +21,8 @@ pub const MAX_ANNOTATIONS: usize = 50;
 pub struct Output<'a> {
     log: &'a JobLog,
     step: Option<u32>,
+    /// Directories that stand for the root of the repository in paths.
+    roots: Vec<String>,
     reader: Reader,
     stdout: (Lines, MaskStream),
     stderr: (Lines, MaskStream),
@@ -34,11 +37,17 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// For the step with this index.
-    pub fn new(log: &'a JobLog, step: Option<u32>, matchers: Vec<Matcher>) -> Self {
+    /// For the step with this index; files below `roots` are named from there.
+    pub fn new(
+        log: &'a JobLog,
+        step: Option<u32>,
+        roots: Vec<String>,
+        matchers: Vec<Matcher>,
+    ) -> Self {
         Self {
             log,
             step,
+            roots,
             reader: Reader::default(),
             stdout: Default::default(),
             stderr: Default::default(),
@@ -108,14 +117,21 @@ impl<'a> Output<'a> {
     }
 
     fn plain(&mut self, line: &str) {
-        let problem = self.matchers.iter_mut().find_map(|m| m.line(&strip_colours(line)));
-        match problem {
-            Some(problem) => {
+        match matcher::find(&mut self.matchers, &strip_colours(line)) {
+            Some(mut problem) => {
+                problem.place.file = problem.place.file.map(|file| self.from_root(&file));
                 self.remember(problem.kind, &problem.message, problem.place);
                 self.log.line(self.step, problem.kind, line);
             }
             None => self.log.line(self.step, LineKind::Out, line),
         }
+    }
+
+    /// A path as the repository has it.
+    fn from_root(&self, file: &str) -> String {
+        let root = self.roots.iter().find(|root| within(file, root) && file != root.as_str());
+        let file = root.map_or(file, |root| file[root.len()..].trim_start_matches('/'));
+        file.strip_prefix("./").unwrap_or(file).to_owned()
     }
 
     /// Writes and keeps an annotation.
@@ -146,12 +162,7 @@ impl<'a> Output<'a> {
     /// Takes the matchers of a file, or says in the log why not.
     pub fn add_matchers(&mut self, path: &str, file: Result<Vec<Matcher>, String>) {
         match file {
-            Ok(matchers) => {
-                for matcher in matchers {
-                    self.matchers.retain(|m| m.owner != matcher.owner);
-                    self.matchers.push(matcher);
-                }
-            }
+            Ok(matchers) => matcher::add(&mut self.matchers, matchers),
             Err(reason) => {
                 let text = format!("the problem matchers of `{path}` are not used: {reason}");
                 self.annotate(LineKind::Warning, &text, Place::default());

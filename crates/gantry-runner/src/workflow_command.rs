@@ -108,13 +108,25 @@ pub fn parse(line: &str) -> Option<Raw> {
     })
 }
 
+/// Commands that have an older form.
+const OLD: &[&str] = &[
+    "group",
+    "endgroup",
+    "error",
+    "warning",
+    "notice",
+    "debug",
+    "add-mask",
+    "add-matcher",
+    "remove-matcher",
+];
+
 /// The older form `##[name key=value;]text`.
 fn parse_old(line: &str) -> Option<Raw> {
     let start = line.find("##[")?;
     let (head, text) = line[start + 3..].split_once(']')?;
     let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
-    let known = ["group", "endgroup", "error", "warning", "notice", "debug", "add-mask"];
-    known.contains(&name.to_ascii_lowercase().as_str()).then(|| Raw {
+    OLD.contains(&name.to_ascii_lowercase().as_str()).then(|| Raw {
         name: name.to_ascii_lowercase(),
         properties: read_properties(properties, ';', unescape_property),
         text: unescape(text),
@@ -219,6 +231,8 @@ mod tests {
     #[case("plain text", Command::Text)]
     #[case("::group::A title", Command::Group("A title".into()))]
     #[case("##[group]A title", Command::Group("A title".into()))]
+    #[case("##[add-matcher]/x/m.json", Command::AddMatcher("/x/m.json".into()))]
+    #[case("##[remove-matcher owner=x]", Command::RemoveMatcher("x".into()))]
     #[case("::endgroup::", Command::EndGroup)]
     #[case("::add-mask::s%25cret%0A", Command::AddMask("s%cret\n".into()))]
     #[case("::set-output name=a::b::c", Command::SetOutput("a".into(), "b::c".into()))]

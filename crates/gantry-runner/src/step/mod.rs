@@ -220,7 +220,7 @@ impl Attempt<'_> {
 
 impl Frame {
     /// `GITHUB_ACTION`: the id, or a name made from what the step does.
-    fn name_of(&mut self, step: &Step) -> String {
+    pub(crate) fn name_of(&mut self, step: &Step) -> String {
         if let Some(id) = &step.id {
             return id.clone();
         }

@@ -132,7 +132,8 @@ impl Attempt<'_> {
         let env = self.env_in(frame, cx, room, own, &process.cwd);
         let sandbox = room.map_or(self.sandbox, |room| &room.beside.sandbox);
         let matchers = std::mem::take(&mut self.matchers);
-        let mut output = Output::new(self.facts.log, Some(self.step), matchers);
+        let roots = vec![self.facts.paths.workspace.clone(), super::room::WORKSPACE.to_owned()];
+        let mut output = Output::new(self.facts.log, Some(self.step), roots, matchers);
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         let mut argv = process.argv;
         let mut fallback = process.fallback;

@@ -134,7 +134,7 @@ pub(super) fn shallow(
 }
 
 /// A URL without user and password: a job must not see the owner's credentials.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));

@@ -193,6 +193,7 @@ pub fn run(view: &RunView) -> RunSummary {
                 size: a.size,
                 files: a.files,
                 path: None,
+                expires_at: a.expires.map(Timestamp::rfc3339),
             })
             .collect(),
         diagnostics: view.plan.as_ref().map(|p| p.diagnostics.clone()).unwrap_or_default(),
