@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gantry_core::{AttemptId, Digest, EgressPolicy, JobId, LeaseId, Resources, RunId};
+use gantry_core::{AttemptId, Digest, EgressPolicy, Fault, JobId, LeaseId, Resources, RunId};
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Env, Job, RunDefaults, Wholes};
 use gantry_workflow::remote::Refusal;
@@ -144,7 +144,16 @@ pub struct SubmoduleRef {
     pub blob: Option<Digest>,
     /// Why it could not be had.
     #[serde(default)]
-    pub problem: Option<String>,
+    pub problem: Option<MissingSubmodule>,
+}
+
+/// Why a submodule is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingSubmodule {
+    /// A sentence.
+    pub why: String,
+    /// Whose fault it is: the repository's, the rules', or that of where it comes from.
+    pub fault: Fault,
 }
 
 /// How a job is kept apart: decided by the hub, never by the workflow.

@@ -108,10 +108,7 @@ impl Conn {
     }
 
     /// Repositories that have an artifact with this blob.
-    pub async fn artifact_blob_owners(
-        &mut self,
-        blob: &Digest,
-    ) -> Result<Vec<String>, StoreError> {
+    pub async fn artifact_blob_owners(&mut self, blob: &Digest) -> Result<Vec<String>, StoreError> {
         let rows = self.rows(statements::ARTIFACT_BLOB_OWNERS, vals![blob]).await?;
         rows.iter().map(|row| row.text("repository")).collect()
     }

@@ -4,8 +4,8 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gantry_core::limits::{MAX_COMPOSITE_DEPTH, MAX_WORKFLOW_FILE_BYTES};
 use gantry_core::Diagnostic;
+use gantry_core::limits::{MAX_COMPOSITE_DEPTH, MAX_WORKFLOW_FILE_BYTES};
 use gantry_workflow::expr::Status;
 use gantry_workflow::model::{Action, ActionRuns};
 use indexmap::IndexMap;
@@ -101,7 +101,11 @@ impl Attempt<'_> {
         Ok(None)
     }
 
-    pub(super) async fn read_action(&self, dir: &str, cx: StepCx<'_>) -> Result<(Action, String), Failure> {
+    pub(super) async fn read_action(
+        &self,
+        dir: &str,
+        cx: StepCx<'_>,
+    ) -> Result<(Action, String), Failure> {
         for file in ["action.yml", "action.yaml"] {
             let path = join(dir, file);
             let max = MAX_WORKFLOW_FILE_BYTES as u64;

@@ -193,8 +193,7 @@ impl Attempt<'_> {
         let with = self.texts(frame, &env, "with", with).await?;
         let (action, _) = self.read_action(&dir, cx).await?;
         let inputs = self.action_inputs(frame, &action, with, cx).await?;
-        let Some((mut run, pre, post)) =
-            self.own_run(frame, cx, &dir, from, &action, inputs)?
+        let Some((mut run, pre, post)) = self.own_run(frame, cx, &dir, from, &action, inputs)?
         else {
             return Ok(false);
         };
@@ -214,7 +213,8 @@ fn remote(step: &Step) -> Option<((String, String), String)> {
     let StepAction::Uses { uses, .. } = &step.action else { return None };
     let Ok(Uses::Remote { repository, path, reference }) = uses.text.parse() else { return None };
     let full = if path.is_empty() { repository.clone() } else { format!("{repository}/{path}") };
-    let native = gantry_workflow::actions::find(&full, &reference).is_some_and(|k| k.native.is_some());
+    let native =
+        gantry_workflow::actions::find(&full, &reference).is_some_and(|k| k.native.is_some());
     (!native).then_some(((repository, reference), path))
 }
 

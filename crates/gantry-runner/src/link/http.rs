@@ -126,7 +126,10 @@ impl HubLink for HttpLink {
         .boxed()
     }
 
-    fn artifacts(&self, query: ArtifactQuery) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
         async move { Ok(self.client.artifacts(self.lease, &query).await?) }.boxed()
     }
 

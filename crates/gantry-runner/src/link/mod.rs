@@ -64,7 +64,10 @@ pub trait HubLink: Send + Sync {
     /// A blob that the lease may read.
     fn blob(&self, digest: Digest) -> BoxFuture<'_, Result<ByteStream, LinkError>>;
     /// Artifacts of the run and its upstreams, or of another run.
-    fn artifacts(&self, query: ArtifactQuery) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>>;
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>>;
     /// Removes an artifact of the run.
     fn remove_artifact(&self, name: String) -> BoxFuture<'_, Result<(), LinkError>>;
     /// Keeps an artifact; the body is a tar compressed with zstd.

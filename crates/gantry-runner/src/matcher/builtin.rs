@@ -29,23 +29,61 @@ mod tests {
     }
 
     #[rstest]
-    #[case("python", "  File \"pkg/a.py\", line 7, in main\n    raise ValueError('bad')", "Error pkg/a.py:7 bad")]
-    #[case("tsc", "src/a.ts(3,5): error TS2322: Type 'x' is not y.", "Error src/a.ts:3:5 TS2322: Type 'x' is not y.")]
+    #[case(
+        "python",
+        "  File \"pkg/a.py\", line 7, in main\n    raise ValueError('bad')",
+        "Error pkg/a.py:7 bad"
+    )]
+    #[case(
+        "tsc",
+        "src/a.ts(3,5): error TS2322: Type 'x' is not y.",
+        "Error src/a.ts:3:5 TS2322: Type 'x' is not y."
+    )]
     #[case("tsc", "src/a.ts:3:5 - error TS2322: Not y.", "Error src/a.ts:3:5 TS2322: Not y.")]
-    #[case("eslint-stylish", "/w/a.js\n  1:2  error  Missing semicolon  semi\n  3:4  warning  Odd  no-odd\n", "Error /w/a.js:1:2 semi: Missing semicolon|Warning /w/a.js:3:4 no-odd: Odd")]
-    #[case("eslint-compact", "/w/a.js: line 1, col 2, Warning - Odd. (no-odd)", "Warning /w/a.js:1:2 no-odd: Odd.")]
+    #[case(
+        "eslint-stylish",
+        "/w/a.js\n  1:2  error  Missing semicolon  semi\n  3:4  warning  Odd  no-odd\n",
+        "Error /w/a.js:1:2 semi: Missing semicolon|Warning /w/a.js:3:4 no-odd: Odd"
+    )]
+    #[case(
+        "eslint-compact",
+        "/w/a.js: line 1, col 2, Warning - Odd. (no-odd)",
+        "Warning /w/a.js:1:2 no-odd: Odd."
+    )]
     #[case("go", "./a.go:3:5: undefined: x", "Error ./a.go:3:5 undefined: x")]
     #[case("go", "    a_test.go:12: got 1", "Error a_test.go:12 got 1")]
     #[case("javac", "src/A.java:3: error: ';' expected", "Error src/A.java:3 ';' expected")]
-    #[case("javac", "src/A.java:9: warning: [deprecation] f() is", "Warning src/A.java:9 [deprecation] f() is")]
-    #[case("csc", "lib/A.cs(3,5): error CS1002: ; expected [/w/lib/p.csproj]", "Error /w/lib/lib/A.cs:3:5 CS1002: ; expected")]
-    #[case("rustc", "error[E0308]: mismatched types\n  --> src/a.rs:3:5\n", "Error src/a.rs:3:5 E0308: mismatched types")]
-    #[case("rustc", "warning: unused variable: `x`\n --> src/a.rs:1:2", "Warning src/a.rs:1:2 unused variable: `x`")]
-    #[case("gcc", "a.c:3:5: warning: unused [-Wunused]\na.c:1:1: note: here", "Warning a.c:3:5 unused [-Wunused]")]
+    #[case(
+        "javac",
+        "src/A.java:9: warning: [deprecation] f() is",
+        "Warning src/A.java:9 [deprecation] f() is"
+    )]
+    #[case(
+        "csc",
+        "lib/A.cs(3,5): error CS1002: ; expected [/w/lib/p.csproj]",
+        "Error /w/lib/lib/A.cs:3:5 CS1002: ; expected"
+    )]
+    #[case(
+        "rustc",
+        "error[E0308]: mismatched types\n  --> src/a.rs:3:5\n",
+        "Error src/a.rs:3:5 E0308: mismatched types"
+    )]
+    #[case(
+        "rustc",
+        "warning: unused variable: `x`\n --> src/a.rs:1:2",
+        "Warning src/a.rs:1:2 unused variable: `x`"
+    )]
+    #[case(
+        "gcc",
+        "a.c:3:5: warning: unused [-Wunused]\na.c:1:1: note: here",
+        "Warning a.c:3:5 unused [-Wunused]"
+    )]
     #[case("gcc", "a.c:3:5: fatal error: x.h: No such file", "Error a.c:3:5 x.h: No such file")]
     fn tools_say_their_problems(#[case] owner: &str, #[case] text: &str, #[case] expected: &str) {
         let mut matchers = parse(FILE).expect("the file");
-        matchers.retain(|m| m.owner == owner || m.owner.starts_with(&format!("{owner}-")) && owner == "tsc");
+        matchers.retain(|m| {
+            m.owner == owner || m.owner.starts_with(&format!("{owner}-")) && owner == "tsc"
+        });
         let seen: Vec<String> = text
             .lines()
             .filter_map(|line| find(&mut matchers, line))

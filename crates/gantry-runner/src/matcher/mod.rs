@@ -164,7 +164,8 @@ impl Matcher {
             };
             let pattern = &self.patterns[n];
             let last = n + 1 == self.patterns.len();
-            let found = pattern.regexp.captures(line).map(|groups| before.clone().with(pattern, &groups));
+            let found =
+                pattern.regexp.captures(line).map(|groups| before.clone().with(pattern, &groups));
             match found {
                 Some(found) if last => {
                     let repeat = pattern.repeat;
@@ -198,7 +199,10 @@ impl Matcher {
         if let (Some(file), Some(from)) = (&place.file, from) {
             let dir = from.rsplit_once('/').map_or("", |(dir, _)| dir);
             if !dir.is_empty() {
-                place.file = Some(join(dir, file));
+                let full = join(dir, file);
+                let relative = !dir.starts_with('/') && !file.starts_with('/');
+                place.file =
+                    Some(if relative { full.trim_start_matches('/').to_owned() } else { full });
             }
         }
         let message = match (found.message.filter(|m| !m.is_empty()), found.code) {
@@ -305,7 +309,10 @@ mod tests {
         let mut m = parse(file).expect("matcher").remove(0);
         assert_eq!(m.line("a.c:1: note: here"), Some(None));
         let found = m.line("a.c:2: Warning: there [lib/x/p.csproj]").flatten().expect("problem");
-        assert_eq!((found.kind, found.place.file.as_deref()), (LineKind::Warning, Some("lib/x/a.c")));
+        assert_eq!(
+            (found.kind, found.place.file.as_deref()),
+            (LineKind::Warning, Some("lib/x/a.c"))
+        );
     }
 
     #[test]

@@ -115,7 +115,10 @@ impl HubLink for Hub {
         .boxed()
     }
 
-    fn artifacts(&self, query: ArtifactQuery) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
         async move {
             let state = self.reachable()?;
             Ok(if query.run.is_some() { state.other_run.clone() } else { state.artifacts.clone() })

@@ -93,7 +93,8 @@ async fn other_run(
 ) -> Result<RunId, Refusal> {
     let repository = repository.unwrap_or_else(|| live.repository.clone());
     let unknown = || {
-        let title = format!("there is no run {number} of `{repository}` whose artifacts this job may read");
+        let title =
+            format!("there is no run {number} of `{repository}` whose artifacts this job may read");
         Refusal(Problem::new(code::ARTIFACT_UNKNOWN, 404, title))
     };
     let readable = readable(shared, live);
@@ -122,9 +123,7 @@ pub(super) async fn remove(
     let (run, wanted) = (held.run(), name.clone());
     let removed = shared
         .db
-        .write(move |tx| {
-            Box::pin(async move { tx.artifact_delete(run, &wanted).await })
-        })
+        .write(move |tx| Box::pin(async move { tx.artifact_delete(run, &wanted).await }))
         .await?;
     if removed {
         return Ok(StatusCode::NO_CONTENT);
@@ -137,7 +136,9 @@ pub(super) async fn remove(
 fn expiry(days: Option<u32>) -> Result<Option<Timestamp>, Refusal> {
     match days {
         Some(days) if days == 0 || days > MAX_ARTIFACT_RETENTION_DAYS => {
-            let title = format!("an artifact is kept for 1 to {MAX_ARTIFACT_RETENTION_DAYS} days, not {days}");
+            let title = format!(
+                "an artifact is kept for 1 to {MAX_ARTIFACT_RETENTION_DAYS} days, not {days}"
+            );
             Err(Refusal(Problem::new(code::REQUEST_INVALID, 400, title)))
         }
         days => Ok(days.map(|days| now().plus_ms(u64::from(days) * DAY_MS))),

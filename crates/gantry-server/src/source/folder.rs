@@ -173,7 +173,7 @@ fn from_list(root: &Path, list: &[u8]) -> Result<Vec<PathBuf>, SourceError> {
         .filter(|name| !name.is_empty())
         .map(|name| PathBuf::from(OsStr::from_bytes(name)))
         // What was deleted is in the list, as are submodules, which are folders.
-        .filter(|file| root.join(file).symlink_metadata().is_ok_and(|m| !m.is_dir()))
+        .filter(|file| root.join(file).symlink_metadata().is_ok())
         .collect();
     checked(files)
 }

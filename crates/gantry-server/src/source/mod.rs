@@ -226,7 +226,8 @@ fn read(
         None => None,
     };
     let wanted = asks("submodules");
-    let submodules = wanted.then(|| submodules::find(dir, source, &tree, neighbours)).transpose()?;
+    let submodules =
+        wanted.then(|| submodules::find(dir, source, &tree, neighbours)).transpose()?;
     Ok(Read { tree, workflows, actions, changes, packed, whole, submodules })
 }
 

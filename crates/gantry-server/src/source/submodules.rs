@@ -7,8 +7,11 @@
 use std::collections::VecDeque;
 use std::path::{Component, Path, PathBuf};
 
+use gantry_api::lease::MissingSubmodule;
+use gantry_core::Fault;
 use indexmap::IndexMap;
 
+use crate::error::chain;
 use crate::fleet::{FleetRepo, Source};
 use crate::source::git::{self, Git};
 use crate::source::{SourceError, Tree, folder, pack};
@@ -23,7 +26,7 @@ pub(super) struct Submodule {
     pub path: String,
     pub nested: bool,
     pub sha: String,
-    pub content: Result<PathBuf, String>,
+    pub content: Result<PathBuf, MissingSubmodule>,
 }
 
 /// The repositories of the hub, where a submodule may be found without its URL.
@@ -77,7 +80,9 @@ pub(super) fn find(
     }
     let url = match source {
         Source::Git { url, .. } => url.clone(),
-        Source::Folder(path) => origin(&git, &tree.root).map_or_else(|| folder::file_url(path), Ok)?,
+        Source::Folder(path) => {
+            origin(&git, &tree.root).map_or_else(|| folder::file_url(path), Ok)?
+        }
         Source::Archive(_) => return Ok(Vec::new()),
     };
     let folder = matches!(source, Source::Folder(_));
@@ -99,7 +104,8 @@ pub(super) fn find(
             let nested = !parent.path.is_empty();
             let (sha, content) = match taken {
                 Ok(Taken { tree, url, folder }) => {
-                    let packed = pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
+                    let packed =
+                        pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
                     let sha = tree.sha.clone().unwrap_or(sha);
                     open.push_back(Parent { root: tree.root, path: full.clone(), url, folder });
                     (sha, Ok(packed))
@@ -126,24 +132,25 @@ fn take(
     sha: &str,
     url: Option<&String>,
     neighbours: &Neighbours,
-) -> Result<Taken, String> {
-    std::fs::create_dir_all(dir).map_err(|e| SourceError::read(dir, e).to_string())?;
+) -> Result<Taken, MissingSubmodule> {
+    let upstream = |e: SourceError| missing(Fault::Upstream, e.explain());
+    std::fs::create_dir_all(dir).map_err(|e| upstream(SourceError::read(dir, e)))?;
     let written = url.map_or_else(|| "./".to_owned() + path, Clone::clone);
     let resolved = resolve(&parent.url, &written);
     let there = parent.root.join(path);
     if parent.folder && there.join(".git").exists() {
-        let tree = folder::read(dir, &there).map_err(|e| e.explain())?;
+        let tree = folder::read(dir, &there).map_err(upstream)?;
         return Ok(Taken { tree, url: resolved.unwrap_or_default(), folder: true });
     }
     if url.is_none() {
-        return Err("`.gitmodules` has no URL for it".to_owned());
+        return Err(missing(Fault::User, "`.gitmodules` has no URL for it"));
     }
-    let resolved = resolved?;
+    let resolved = resolved.map_err(|why| missing(Fault::User, why))?;
     let mut problem = None;
     let mut urls = neighbours.like(&resolved);
     match allowed(&parent.url, &resolved) {
         Ok(()) => urls.push(resolved.clone()),
-        Err(refused) => problem = Some(refused),
+        Err(refused) => problem = Some(missing(Fault::Policy, refused)),
     }
     for (n, from) in urls.iter().enumerate() {
         let work = dir.join(n.to_string());
@@ -152,21 +159,27 @@ fn take(
             .and_then(|()| git::fetch(&work, from, Some(sha)));
         match fetched {
             Ok(tree) => {
-                let git = Git::new(&work).map_err(|e| e.to_string())?;
+                let git = Git::new(&work).map_err(upstream)?;
                 let shown = folder::without_credentials(&resolved);
                 let args = ["remote", "set-url", "--", "origin", &shown];
-                git.run(&tree.root, &args, "name the remote", false).map_err(|e| e.to_string())?;
+                git.run(&tree.root, &args, "name the remote", false).map_err(upstream)?;
                 return Ok(Taken { tree, url: resolved, folder: false });
             }
-            Err(error) => problem = Some(error.to_string()),
+            Err(error) => problem = Some(missing(Fault::Upstream, chain(&error))),
         }
     }
-    Err(problem.unwrap_or_else(|| format!("`{resolved}` cannot be reached")))
+    Err(problem
+        .unwrap_or_else(|| missing(Fault::Upstream, format!("`{resolved}` cannot be reached"))))
+}
+
+fn missing(fault: Fault, why: impl Into<String>) -> MissingSubmodule {
+    MissingSubmodule { why: why.into(), fault }
 }
 
 /// Those that an archive or a folder without Git declares and does not bring along.
 fn without_git(git: &Git, tree: &Tree) -> Vec<Submodule> {
-    let brought = |path: &str| tree.files.iter().any(|f| f.starts_with(path));
+    let inside = |f: &Path, path: &str| f.starts_with(path) && f != Path::new(path);
+    let brought = |path: &str| tree.files.iter().any(|f| inside(f, path));
     let paths = declared(git, &tree.root).into_keys().filter(|path| !brought(path));
     let why = "its parent is not under Git, which would name the commit";
     paths
@@ -174,7 +187,7 @@ fn without_git(git: &Git, tree: &Tree) -> Vec<Submodule> {
             path,
             nested: false,
             sha: "0".repeat(40),
-            content: Err(why.to_owned()),
+            content: Err(missing(Fault::User, why)),
         })
         .collect()
 }
@@ -194,7 +207,8 @@ fn links(git: &Git, root: &Path) -> Result<Vec<(String, String)>, SourceError> {
 
 /// URLs by path, as `.gitmodules` says; nothing when there is no such file or it is broken.
 fn declared(git: &Git, root: &Path) -> IndexMap<String, String> {
-    let args = ["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.(path|url)$"];
+    let args =
+        ["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.(path|url)$"];
     let list = git.run(root, &args, "read `.gitmodules`", false).unwrap_or_default();
     let text = String::from_utf8_lossy(&list).into_owned();
     let mut by_name: IndexMap<String, (Option<String>, Option<String>)> = IndexMap::new();
@@ -234,7 +248,9 @@ fn resolve(base: &str, url: &str) -> Result<String, String> {
             rest = after;
         } else if let Some(after) = rest.strip_prefix("../") {
             let start = base.find("://").map_or(0, |at| at + 3);
-            let cut = base[start..].rfind(['/', ':']).ok_or_else(|| format!("`{url}` leads out of `{base}`"))?;
+            let cut = base[start..]
+                .rfind(['/', ':'])
+                .ok_or_else(|| format!("`{url}` leads out of `{base}`"))?;
             // The separator of `host:path` stays.
             let at = start + cut;
             base.truncate(if base[at..].starts_with(':') { at + 1 } else { at });
@@ -274,7 +290,9 @@ fn transport(url: &str) -> (&str, &str) {
         }
         Some((scheme, _)) => (scheme, ""),
         None => match url.split_once(':') {
-            Some((host, _)) if host.contains('@') => ("ssh", host.rsplit('@').next().unwrap_or_default()),
+            Some((host, _)) if host.contains('@') => {
+                ("ssh", host.rsplit('@').next().unwrap_or_default())
+            }
             _ => ("", ""),
         },
     }

@@ -273,8 +273,8 @@ fn attempt(to: &mut JobSummary, view: &AttemptView, queued: Option<Timestamp>) {
         to.machine = report.machine.clone();
     }
     to.steps = view
-        .steps
-        .iter()
+        .steps_in_order()
+        .into_iter()
         .map(|s| StepSummary {
             name: s.name.clone(),
             outcome: s.outcome.clone(),

@@ -45,8 +45,7 @@ impl Attempt<'_> {
             let run = id.parse().map_err(|_| {
                 Failure::user(format!("the input `run-id` is `{id}`, not a number"))
             })?;
-            let query =
-                ArtifactQuery { run: Some(run), repository: repository.map(str::to_owned) };
+            let query = ArtifactQuery { run: Some(run), repository: repository.map(str::to_owned) };
             return Ok(self.facts.link.artifacts(query).await?);
         }
         let mut all = self.facts.link.artifacts(ArtifactQuery::default()).await?;
@@ -65,7 +64,11 @@ impl Attempt<'_> {
     }
 
     /// Unpacks an artifact into a directory.
-    pub(super) async fn place_artifact(&self, info: &ArtifactInfo, dir: &str) -> Result<(), Failure> {
+    pub(super) async fn place_artifact(
+        &self,
+        info: &ArtifactInfo,
+        dir: &str,
+    ) -> Result<(), Failure> {
         self.sandbox.mkdir(dir).await?;
         let stream = self.facts.link.blob(info.blob.clone()).await?;
         self.sandbox.unpack(dir, stream).await?;
@@ -93,10 +96,12 @@ fn choose(all: &[ArtifactInfo], inputs: &Inputs) -> Result<Vec<ArtifactInfo>, Fa
         });
     }
     if let Some(ids) = inputs.get("artifact-ids") {
-        let ids: Vec<&str> = ids.split([',', '\n']).map(str::trim).filter(|id| !id.is_empty()).collect();
+        let ids: Vec<&str> =
+            ids.split([',', '\n']).map(str::trim).filter(|id| !id.is_empty()).collect();
         let found = |id: &&str| {
             let artifact = all.iter().find(|a| a.artifact.to_string() == *id).cloned();
-            artifact.ok_or_else(|| Failure::user(format!("there is no artifact with the id `{id}`")))
+            artifact
+                .ok_or_else(|| Failure::user(format!("there is no artifact with the id `{id}`")))
         };
         return ids.iter().map(found).collect();
     }

@@ -24,7 +24,9 @@ impl Attempt<'_> {
         all.retain(|a| a.repository == self.facts.lease.spec.repository);
         let parts = fitting(&all, pattern)?;
         if parts.is_empty() {
-            return Err(Failure::user(format!("no artifact of this run has a name like `{pattern}`")));
+            return Err(Failure::user(format!(
+                "no artifact of this run has a name like `{pattern}`"
+            )));
         }
         let root = format!("{}/merge-{}", self.facts.paths.temp, uuid::Uuid::new_v4());
         for info in &parts {
@@ -42,7 +44,9 @@ impl Attempt<'_> {
         let mut files = self.sandbox.find(spec).await?;
         files.retain(|f| !f.dir);
         if files.is_empty() {
-            return Err(Failure::user(format!("the artifacts like `{pattern}` have no files that may be merged")));
+            return Err(Failure::user(format!(
+                "the artifacts like `{pattern}` have no files that may be merged"
+            )));
         }
         self.keep_artifact(inputs, name.clone(), root.clone(), files, given).await?;
         if inputs.flag("delete-merged", false)? {

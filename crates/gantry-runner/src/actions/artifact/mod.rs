@@ -83,7 +83,8 @@ impl Attempt<'_> {
         let paths = files.into_iter().map(|f| f.path).collect();
         let spec = PackSpec { root, paths, zstd_level: Some(level.clamp(1, 9)) };
         let info = self.send_artifact(upload, spec).await?;
-        let until = info.expires.map_or_else(String::new, |at| format!(", kept until {}", at.rfc3339()));
+        let until =
+            info.expires.map_or_else(String::new, |at| format!(", kept until {}", at.rfc3339()));
         self.say(&format!(
             "Artifact `{}`: {} files, {} ({}){until}",
             info.name,

@@ -90,17 +90,30 @@ impl Attempt<'_> {
     }
 
     /// Makes `git submodule` know the submodules that were unpacked, as far as the image has `git`.
-    pub(super) async fn enter_submodules(&self, dir: &str, wanted: Submodules) -> Result<(), Failure> {
+    pub(super) async fn enter_submodules(
+        &self,
+        dir: &str,
+        wanted: Submodules,
+    ) -> Result<(), Failure> {
         let why = "`submodules`";
         let mut commands = vec![vec!["submodule", "init"], vec!["submodule", "absorbgitdirs"]];
         if wanted == Submodules::Recursive {
-            commands.push(vec!["submodule", "foreach", "--quiet", "--recursive", "git submodule init --quiet"]);
+            commands.push(vec![
+                "submodule",
+                "foreach",
+                "--quiet",
+                "--recursive",
+                "git submodule init --quiet",
+            ]);
         }
         for args in commands {
             match self.git(dir, &args, why).await {
                 Ok(said) if !said.ok => {
                     let command = args.join(" ");
-                    self.warn(&format!("the files of the submodules are here; `git {command}` says: {}", said.text));
+                    self.warn(&format!(
+                        "the files of the submodules are here; `git {command}` says: {}",
+                        said.text
+                    ));
                 }
                 Ok(_) => {}
                 Err(_) => {

@@ -5,7 +5,7 @@
 mod git;
 
 use gantry_api::lease::{SourceRef, SubmoduleRef};
-use gantry_core::Digest;
+use gantry_core::{Digest, Fault, Verdict};
 
 use super::Inputs;
 use crate::attempt::Attempt;
@@ -123,10 +123,14 @@ impl Attempt<'_> {
         let mut count = 0;
         for module in known.iter().filter(chosen) {
             let Some(blob) = &module.blob else {
-                let why = module.problem.as_deref().unwrap_or("the hub does not say why");
-                return Err(Failure(gantry_core::Verdict::failure(
-                    gantry_core::Fault::Upstream,
-                    format!("the submodule `{}` ({}) is not to be had: {why}", module.path, module.sha),
+                let problem = module.problem.as_ref();
+                let why = problem.map_or("the hub does not say why", |p| p.why.as_str());
+                return Err(Failure(Verdict::failure(
+                    problem.map_or(Fault::Upstream, |p| p.fault),
+                    format!(
+                        "the submodule `{}` ({}) is not to be had: {why}",
+                        module.path, module.sha
+                    ),
                 )));
             };
             let entries = self.place(&join(dir, &module.path), blob.clone()).await?;
