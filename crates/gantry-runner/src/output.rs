@@ -119,7 +119,7 @@ impl<'a> Output<'a> {
     fn plain(&mut self, line: &str) {
         match matcher::find(&mut self.matchers, &strip_colours(line)) {
             Some(mut problem) => {
-                problem.place.file = problem.place.file.map(|file| self.from_root(&file));
+                problem.place.file = problem.place.file.map(|file| self.below_root(&file));
                 self.remember(problem.kind, &problem.message, problem.place);
                 self.log.line(self.step, problem.kind, line);
             }
@@ -128,7 +128,7 @@ impl<'a> Output<'a> {
     }
 
     /// A path as the repository has it.
-    fn from_root(&self, file: &str) -> String {
+    fn below_root(&self, file: &str) -> String {
         let root = self.roots.iter().find(|root| within(file, root) && file != root.as_str());
         let file = root.map_or(file, |root| file[root.len()..].trim_start_matches('/'));
         file.strip_prefix("./").unwrap_or(file).to_owned()
