@@ -11,3 +11,4 @@ pub mod leftovers;
 pub mod processes;
 pub mod published;
 pub mod registry;
+pub mod scenario;

@@ -114,6 +114,8 @@ pub struct Frame {
     pub depth: usize,
     /// When the step around must have ended.
     pub deadline: Option<(Instant, u64)>,
+    /// Name of the step that runs (`github.action`).
+    pub current: String,
     /// Names given to steps without `id:` so far.
     pub names: IndexMap<String, u32>,
 }
@@ -185,12 +187,11 @@ pub fn place(file: &str, span: Span) -> String {
 }
 
 impl Attempt<'_> {
-    /// The status that functions in this list of steps look at.
+    /// The status that functions in this list of steps look at: inside of a composite action that of the action
+    /// alone, also when the job is being cancelled (which `cancelled()` says there too).
     pub fn status(&self, frame: &Frame) -> Status {
-        match self.facts.stop.why() {
-            Some(_) => Status::Cancelled,
-            None => frame.status,
-        }
+        let of_job = frame.depth == 0;
+        if of_job && self.facts.stop.why().is_some() { Status::Cancelled } else { frame.status }
     }
 
     fn context(&self, frame: &Frame, step_env: &Vars, name: &str) -> Option<Value> {
@@ -222,6 +223,7 @@ impl Attempt<'_> {
             set(&mut github, "action_path", path.as_str());
             set(&mut github, "action_status", status_text(frame.status));
         }
+        set(&mut github, "action", frame.current.as_str());
         let (name, reference) = frame.action.clone().unwrap_or_default();
         set(&mut github, "action_repository", name);
         set(&mut github, "action_ref", reference);
@@ -248,6 +250,7 @@ impl Attempt<'_> {
     ) -> Result<T, String> {
         let source = |name: &str| self.context(frame, step_env, name);
         let mut contexts = Contexts::new(&source, self.status(frame));
+        contexts.cancelled = self.facts.stop.why().is_some();
         for _ in 0..MAX_HASH_ROUNDS {
             let result = f(&contexts);
             let missing = contexts.take_missing();

@@ -37,17 +37,29 @@ pub enum CommandFileError {
         /// The missing line.
         delimiter: String,
     },
-    /// A variable that steps may not set.
-    #[error("`{0}` cannot be set through `$GITHUB_ENV`")]
-    Reserved(String),
 }
 
-/// The names and values of a file, the last one of a name winning, in the order of first mention.
-///
-/// # Errors
-/// The first broken line; nothing of the file counts then.
-pub fn parse(file: &'static str, text: &str) -> Result<IndexMap<String, String>, CommandFileError> {
+/// What a file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Names and values, the last one of a name winning, in the order of first mention.
+    pub values: IndexMap<String, String>,
+    /// The first broken line. What stands before it counts, and nothing behind it, as on GitHub.
+    pub broken: Option<CommandFileError>,
+}
+
+/// The names and values of a file.
+pub fn parse(file: &'static str, text: &str) -> Said {
     let mut values = IndexMap::new();
+    let broken = read(file, text, &mut values).err();
+    Said { values, broken }
+}
+
+fn read(
+    file: &'static str,
+    text: &str,
+    values: &mut IndexMap<String, String>,
+) -> Result<(), CommandFileError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split_inclusive('\n').enumerate();
     while let Some((index, raw)) = lines.next() {
@@ -73,19 +85,12 @@ pub fn parse(file: &'static str, text: &str) -> Result<IndexMap<String, String>,
         }
         values.insert(name.to_owned(), value);
     }
-    Ok(values)
+    Ok(())
 }
 
-/// As [`parse`] for `GITHUB_ENV`, where some names are refused.
-///
-/// # Errors
-/// As [`parse`], or a reserved name.
-pub fn parse_env(text: &str) -> Result<IndexMap<String, String>, CommandFileError> {
-    let values = parse("GITHUB_ENV", text)?;
-    match values.keys().find(|name| name.eq_ignore_ascii_case("NODE_OPTIONS")) {
-        Some(name) => Err(CommandFileError::Reserved(name.clone())),
-        None => Ok(values),
-    }
+/// Whether a step may set this variable for the steps after it.
+pub fn may_be_set(name: &str) -> bool {
+    !name.eq_ignore_ascii_case("NODE_OPTIONS")
 }
 
 /// The directories of `GITHUB_PATH`, in the order written.
@@ -127,8 +132,10 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
-    fn read(text: &str) -> Vec<(String, String)> {
-        parse("GITHUB_OUTPUT", text).expect(text).into_iter().collect()
+    fn values(text: &str) -> Vec<(String, String)> {
+        let said = parse("GITHUB_OUTPUT", text);
+        assert_eq!(said.broken, None, "{text}");
+        said.values.into_iter().collect()
     }
 
     #[rstest]
@@ -147,17 +154,17 @@ mod tests {
         #[case] name: &str,
         #[case] value: &str,
     ) {
-        assert_eq!(read(text), [(name.to_owned(), value.to_owned())]);
+        assert_eq!(values(text), [(name.to_owned(), value.to_owned())]);
     }
 
     #[test]
     fn broken_files_say_what_is_wrong() {
-        let error = |text| parse("GITHUB_OUTPUT", text).expect_err(text).to_string();
+        let error = |text| parse("GITHUB_OUTPUT", text).broken.expect(text).to_string();
         insta::assert_snapshot!(error("fine=1\nbroken\n"), @"line 2 of the file in `$GITHUB_OUTPUT` is `broken`; write `name=value` or `name<<DELIMITER`");
         insta::assert_snapshot!(error("=x"), @"line 1 of the file in `$GITHUB_OUTPUT` has no name before `=`");
         insta::assert_snapshot!(error("a<<E\nb"), @"the value of `a` in the file in `$GITHUB_OUTPUT` has no closing line `E`");
-        let reserved = parse_env("node_options=--x").expect_err("reserved").to_string();
-        insta::assert_snapshot!(reserved, @"`node_options` cannot be set through `$GITHUB_ENV`");
+        let said = parse("GITHUB_OUTPUT", "fine=1\nbroken\nlost=1\n");
+        assert_eq!(said.values.keys().collect::<Vec<_>>(), ["fine"]);
     }
 
     #[test]
@@ -170,7 +177,7 @@ mod tests {
         fn a_heredoc_carries_any_text(value in "[a-z=<\\n\\r]{0,40}[a-z\\n]?") {
             let text = format!("name<<ghadelimiter\n{value}\nghadelimiter\n");
             let expected = value.strip_suffix('\r').unwrap_or(&value).to_owned();
-            prop_assert_eq!(read(&text), [("name".to_owned(), expected)]);
+            prop_assert_eq!(values(&text), [("name".to_owned(), expected)]);
         }
     }
 }

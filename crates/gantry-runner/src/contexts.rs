@@ -16,6 +16,8 @@ pub struct Contexts<'a> {
     pub source: &'a (dyn Fn(&str) -> Option<Value> + Sync),
     /// What the status functions look at.
     pub status: Status,
+    /// What `cancelled()` says.
+    pub cancelled: bool,
     /// `hashFiles` results known so far, by patterns.
     pub hashes: IndexMap<Vec<String>, Result<String, String>>,
     /// Patterns that were asked for and are not known yet.
@@ -25,7 +27,8 @@ pub struct Contexts<'a> {
 impl<'a> Contexts<'a> {
     /// Contexts without any hash known.
     pub fn new(source: &'a (dyn Fn(&str) -> Option<Value> + Sync), status: Status) -> Self {
-        Self { source, status, hashes: IndexMap::new(), missing: Mutex::default() }
+        let cancelled = status == Status::Cancelled;
+        Self { source, status, cancelled, hashes: IndexMap::new(), missing: Mutex::default() }
     }
 
     /// Takes the patterns that were asked for in vain.
@@ -39,6 +42,10 @@ impl Scope for Contexts<'_> {
         (self.source)(name)
     }
 
+    fn is_exact(&self, context: &str) -> bool {
+        context == "env"
+    }
+
     fn hash_files(&self, patterns: &[String]) -> Result<String, String> {
         if let Some(known) = self.hashes.get(patterns) {
             return known.clone();
@@ -50,6 +57,10 @@ impl Scope for Contexts<'_> {
 
     fn status(&self) -> Status {
         self.status
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancelled
     }
 }
 
@@ -163,6 +174,17 @@ mod tests {
             shown,
             ["GITHUB_REF=refs/heads/main", "GITHUB_REF_PROTECTED=false", "GITHUB_RUN_ID=42"]
         );
+    }
+
+    #[test]
+    fn names_of_variables_differ_by_case_and_no_others_do() {
+        let one = |name: &str| Some(Value::object([("Name", Value::from(name))]));
+        let contexts = Contexts::new(&one, Status::Success);
+        let said = gantry_workflow::expr::interpolate(
+            "${{ env.Name }} <${{ env.NAME }}> <${{ (env)['name'] }}> ${{ github.NAME }}",
+            &contexts,
+        );
+        assert_eq!(said.expect("texts"), "env <> <> github");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use gantry_observe::log::LineKind;
 use gantry_observe::redact::Stream as MaskStream;
 use gantry_sandbox::Stream;
 
+use crate::command_file::may_be_set;
 use crate::contexts::Vars;
 use crate::log::{JobLog, Lines, Piece, text};
 use crate::matcher::{self, Matcher};
@@ -34,27 +35,39 @@ pub struct Output<'a> {
     pub outputs: Vars,
     /// States set by command.
     pub state: Vars,
+    /// Variables for later steps set by command.
+    pub env: Vars,
+    /// Directories for `PATH` of later steps added by command.
+    pub path: Vec<String>,
+    /// The first command that was refused, which fails the step.
+    pub refused: Option<String>,
 }
 
 impl<'a> Output<'a> {
     /// For the step with this index; files below `roots` are named from there.
+    ///
+    /// `unsecure` lets the commands work that any printed text could use.
     pub fn new(
         log: &'a JobLog,
         step: Option<u32>,
         roots: Vec<String>,
         matchers: Vec<Matcher>,
+        unsecure: bool,
     ) -> Self {
         Self {
             log,
             step,
             roots,
-            reader: Reader::default(),
+            reader: Reader::new(unsecure),
             stdout: Default::default(),
             stderr: Default::default(),
             matchers,
             annotations: Vec::new(),
             outputs: Vars::new(),
             state: Vars::new(),
+            env: Vars::new(),
+            path: Vec::new(),
+            refused: None,
         }
     }
 
@@ -84,8 +97,13 @@ impl<'a> Output<'a> {
             return None;
         }
         let line = text(&piece.bytes);
+        let echo = self.reader.echo;
         let command = self.reader.read(&line);
-        let shown = self.reader.echo && !matches!(command, Command::Text | Command::AddMask(_));
+        let shown = match &command {
+            Command::Text | Command::AddMask(_) | Command::Message(..) => false,
+            Command::Stop(_) | Command::Resume => true,
+            _ => echo,
+        };
         if shown {
             self.log.line(self.step, LineKind::Command, &line);
         }
@@ -100,7 +118,9 @@ impl<'a> Output<'a> {
             Command::Message(kind, message, place) => self.annotate(kind, &message, place),
             Command::AddMask(secret) => {
                 self.log.add_mask(&secret);
-                self.log.line(self.step, LineKind::Out, "::add-mask::***");
+                if self.reader.echo {
+                    self.log.line(self.step, LineKind::Out, "::add-mask::***");
+                }
             }
             Command::SetOutput(name, value) => {
                 self.outputs.insert(name, value);
@@ -111,7 +131,19 @@ impl<'a> Output<'a> {
             Command::AddMatcher(path) => return Some(path),
             Command::RemoveMatcher(owner) => self.matchers.retain(|m| m.owner != owner),
             Command::Echo(_) | Command::Stop(_) | Command::Resume => {}
-            Command::Refused(reason) => self.annotate(LineKind::Error, &reason, Place::default()),
+            Command::SetEnv(name, value) if may_be_set(&name) => {
+                self.env.insert(name, value);
+            }
+            Command::SetEnv(name, _) => {
+                let text = format!("`{name}` cannot be set through `set-env`");
+                self.annotate(LineKind::Error, &text, Place::default());
+            }
+            Command::AddPath(dir) => self.path.push(dir),
+            Command::Idle(reason) => self.annotate(LineKind::Warning, &reason, Place::default()),
+            Command::Refused(reason) => {
+                self.annotate(LineKind::Error, &reason, Place::default());
+                self.refused.get_or_insert(reason);
+            }
         }
         None
     }

@@ -46,6 +46,10 @@ pub enum Command {
     SetOutput(String, String),
     /// Sets a state (the old way).
     SaveState(String, String),
+    /// Sets a variable for the steps after it, where the workflow allows that.
+    SetEnv(String, String),
+    /// Adds a directory to `PATH` for the steps after it, where the workflow allows that.
+    AddPath(String),
     /// Adds the problem matchers of a file.
     AddMatcher(String),
     /// Removes the problem matcher of an owner.
@@ -56,19 +60,27 @@ pub enum Command {
     Stop(String),
     /// The token of an earlier [`Command::Stop`] came.
     Resume,
-    /// A command that is known and refused, or a broken one; the text says why.
+    /// A command that is known and refused, or a broken one, which fails the step; the text says why.
     Refused(String),
+    /// A command that does nothing as it is; the text says why.
+    Idle(String),
 }
 
 /// Reads the lines of one step. Remembers whether commands are stopped.
 #[derive(Debug, Default)]
 pub struct Reader {
     stopped_by: Option<String>,
+    unsecure: bool,
     /// Whether commands are shown in the log.
     pub echo: bool,
 }
 
 impl Reader {
+    /// A reader; `unsecure` lets the commands work that any printed text could use.
+    pub fn new(unsecure: bool) -> Self {
+        Self { unsecure, ..Self::default() }
+    }
+
     /// What the line means.
     pub fn read(&mut self, line: &str) -> Command {
         let Some(raw) = parse(line) else {
@@ -81,7 +93,7 @@ impl Reader {
             }
             return Command::Text;
         }
-        let command = interpret(&raw);
+        let command = interpret(&raw, self.unsecure);
         match &command {
             Command::Stop(token) => self.stopped_by = Some(token.clone()),
             Command::Echo(on) => self.echo = *on,
@@ -159,7 +171,7 @@ fn unescape_property(text: &str) -> String {
     unescape(&text.replace("%3A", ":").replace("%2C", ",").replace("%3B", ";").replace("%5D", "]"))
 }
 
-fn interpret(raw: &Raw) -> Command {
+fn interpret(raw: &Raw, unsecure: bool) -> Command {
     let property =
         |name: &str| raw.properties.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone());
     let text = raw.text.clone();
@@ -171,7 +183,7 @@ fn interpret(raw: &Raw) -> Command {
         "notice" => Command::Message(LineKind::Notice, text, place(&property)),
         "debug" => Command::Message(LineKind::Debug, text, Place::default()),
         "add-mask" if text.trim().is_empty() => {
-            Command::Refused("`add-mask` needs a value".to_owned())
+            Command::Idle("`add-mask` needs a value".to_owned())
         }
         "add-mask" => Command::AddMask(text),
         "set-output" => named(property("name"), "set-output", |n| Command::SetOutput(n, text)),
@@ -186,6 +198,8 @@ fn interpret(raw: &Raw) -> Command {
             other => Command::Refused(format!("`echo` takes `on` or `off`, not `{other}`")),
         },
         "stop-commands" => stop(text),
+        "set-env" if unsecure => named(property("name"), "set-env", |n| Command::SetEnv(n, text)),
+        "add-path" if unsecure => named(Some(text), "add-path", Command::AddPath),
         "set-env" | "add-path" => Command::Refused(format!(
             "the command `{}` is off because any printed text could use it; append to the file in \
              `$GITHUB_{}`",
@@ -196,9 +210,28 @@ fn interpret(raw: &Raw) -> Command {
     }
 }
 
+/// The names of all commands.
+const NAMES: [&str; 15] = [
+    "add-mask",
+    "add-matcher",
+    "add-path",
+    "debug",
+    "echo",
+    "endgroup",
+    "error",
+    "group",
+    "notice",
+    "remove-matcher",
+    "save-state",
+    "set-env",
+    "set-output",
+    "stop-commands",
+    "warning",
+];
+
 fn stop(token: String) -> Command {
-    let names = ["", "pause-logging", "error", "warning", "notice", "group", "endgroup", "debug"];
-    if names.contains(&token.as_str()) {
+    let lower = token.to_ascii_lowercase();
+    if lower.is_empty() || lower == "pause-logging" || NAMES.contains(&lower.as_str()) {
         Command::Refused(format!("`{token}` is no token for `stop-commands`; use a random text"))
     } else {
         Command::Stop(token)
@@ -268,11 +301,22 @@ mod tests {
         assert_eq!(reader.read("::add-mask::x"), Command::AddMask("x".into()));
     }
 
+    #[test]
+    fn what_any_text_could_use_works_where_it_is_allowed() {
+        let mut reader = Reader::new(true);
+        let set = Command::SetEnv("A".into(), "b".into());
+        assert_eq!(reader.read("::set-env name=A::b"), set);
+        assert_eq!(reader.read("::add-path::/x"), Command::AddPath("/x".into()));
+        assert!(matches!(reader.read("::add-mask::  "), Command::Idle(_)));
+    }
+
     #[rstest]
     #[case("::set-env name=A::b")]
     #[case("::add-path::/x")]
     #[case("::set-output::x")]
     #[case("::stop-commands::error")]
+    #[case("::stop-commands::Add-Mask")]
+    #[case("::stop-commands::")]
     #[case("::echo::maybe")]
     fn unsafe_or_broken_commands_are_refused_with_a_reason(#[case] line: &str) {
         assert!(matches!(Reader::default().read(line), Command::Refused(_)), "{line}");

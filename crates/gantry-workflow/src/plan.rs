@@ -257,13 +257,14 @@ pub fn plan_with(
     library: &dyn Library,
 ) -> Plan {
     let name = workflow.name.clone().unwrap_or_else(|| settings.workflow_path.clone());
-    let github = context::github(&name, event, settings);
+    let mut github = context::github(&name, event, settings);
     let vars =
         Value::object(settings.vars.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))));
     let mut diagnostics = Vec::new();
     let scope = PlanScope { github: Some(&github), vars: Some(&vars), ..PlanScope::default() };
     let inputs = inputs::typed(workflow, event, settings, &scope, &mut diagnostics);
-    let scope = PlanScope { inputs: Some(&inputs), ..scope };
+    context::show_inputs(&mut github, event, &inputs);
+    let scope = PlanScope::of_run(&github, &inputs, &vars);
     let run_name = context::run_name(workflow, &name, event, &scope).unwrap_or_else(|why| {
         let span = workflow.run_name.as_ref().map(|t| t.span).unwrap_or_default();
         diagnostics.push(

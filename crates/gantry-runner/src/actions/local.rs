@@ -196,6 +196,7 @@ impl Attempt<'_> {
             failure: None,
             depth: frame.depth + 1,
             deadline: cx.deadline,
+            current: String::new(),
             names: IndexMap::new(),
         };
         let before = self.sandbox.usage().await?;

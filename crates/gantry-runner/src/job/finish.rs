@@ -72,7 +72,7 @@ impl Rest {
     }
 }
 
-/// The job's outputs. One that holds a secret is dropped with a warning, as on GitHub.
+/// The job's outputs. As on GitHub, an empty one is none, and one that holds a secret is dropped with a warning.
 pub(super) async fn outputs(
     attempt: &mut Attempt<'_>,
     frame: &mut Frame,
@@ -83,6 +83,7 @@ pub(super) async fn outputs(
     for (name, template) in &facts.lease.spec.definition.outputs {
         let what = format!("jobs.{}.outputs.{name}", facts.lease.spec.job_id);
         match attempt.text(frame, &Vars::new(), &what, template).await {
+            Ok(value) if value.is_empty() => {}
             Ok(value) if facts.log.finds_secret(&value) => {
                 attempt.warn(&format!("the output `{name}` is dropped: it may contain a secret"));
             }

@@ -39,6 +39,10 @@ pub struct Collected {
     pub state: Vars,
     /// `GITHUB_STEP_SUMMARY`.
     pub summary: String,
+    /// What is wrong with them and fails the step.
+    pub broken: Vec<Failure>,
+    /// What is wrong with them and is only said.
+    pub refused: Vec<String>,
 }
 
 impl CommandFiles {
@@ -69,10 +73,10 @@ impl CommandFiles {
         FILES.map(|(var, name)| (var.to_owned(), self.path(name))).into_iter()
     }
 
-    /// Reads and removes the files; the script is only removed.
+    /// Reads and removes the files; the script is only removed. Each file counts for itself, as on GitHub.
     ///
     /// # Errors
-    /// A file that is too large or broken (the user's fault), or the sandbox.
+    /// When the sandbox cannot.
     pub async fn collect(&self, sandbox: &Sandbox) -> Result<Collected, Failure> {
         let most = |name| match name {
             "step_summary" => MAX_STEP_SUMMARY_BYTES,
@@ -83,20 +87,45 @@ impl CommandFiles {
         let taken = sandbox.take_files(wanted.chain(script).collect()).await?;
         let mut out = Collected::default();
         for ((var, _), bytes) in FILES.into_iter().zip(taken) {
-            let text = String::from_utf8_lossy(&bytes?.unwrap_or_default()).into_owned();
-            let user = |e: command_file::CommandFileError| Failure::user(e.to_string());
-            match var {
-                "GITHUB_ENV" => out.env = command_file::parse_env(&text).map_err(user)?,
-                "GITHUB_OUTPUT" => {
-                    out.outputs = command_file::parse("GITHUB_OUTPUT", &text).map_err(user)?;
+            match bytes {
+                Ok(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+                    out.take(var, text);
                 }
-                "GITHUB_STATE" => {
-                    out.state = command_file::parse("GITHUB_STATE", &text).map_err(user)?;
+                Err(error) if var == "GITHUB_STEP_SUMMARY" => {
+                    out.refused.push(format!("the step's summary (`${var}`) is left out: {error}"));
                 }
-                "GITHUB_PATH" => out.path = command_file::parse_path(&text),
-                _ => out.summary = text,
+                Err(error) => out.broken.push(error.into()),
             }
         }
+        out.env.retain(|name, _| {
+            let may = command_file::may_be_set(name);
+            if !may {
+                out.refused.push(format!("`{name}` cannot be set through `$GITHUB_ENV`"));
+            }
+            may
+        });
         Ok(out)
+    }
+}
+
+impl Collected {
+    fn take(&mut self, var: &'static str, text: String) {
+        let values = match var {
+            "GITHUB_ENV" => &mut self.env,
+            "GITHUB_OUTPUT" => &mut self.outputs,
+            "GITHUB_STATE" => &mut self.state,
+            "GITHUB_PATH" => {
+                self.path = command_file::parse_path(&text);
+                return;
+            }
+            _ => {
+                self.summary = text;
+                return;
+            }
+        };
+        let said = command_file::parse(var, &text);
+        *values = said.values;
+        self.broken.extend(said.broken.map(|e| Failure::user(e.to_string())));
     }
 }

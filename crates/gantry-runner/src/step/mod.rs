@@ -62,13 +62,9 @@ pub struct StepCx<'s> {
 impl Attempt<'_> {
     /// What people see of a step.
     pub async fn step_name(&self, frame: &Frame, step: &Step) -> String {
-        match &step.name {
-            Some(name) => self
-                .text(frame, &Vars::new(), "name", name)
-                .await
-                .unwrap_or_else(|_| name.text.clone()),
-            None => unnamed(step),
-        }
+        let Some(name) = &step.name else { return unnamed(step) };
+        let env = self.env_for(frame, step, name).await;
+        self.text(frame, &env, "name", name).await.unwrap_or_else(|_| name.text.clone())
     }
 
     /// Runs the steps of a list one after the other.
@@ -88,6 +84,7 @@ impl Attempt<'_> {
     ) -> BoxFuture<'s, StepEnd> {
         async move {
             let action_name = frame.name_of(step);
+            frame.current.clone_from(&action_name);
             let mut given = Given::default();
             let outcome = match self.work(frame, step, name, &action_name, &mut given).await {
                 Ok(None) => Verdict::success(),
@@ -139,12 +136,10 @@ impl Attempt<'_> {
         action_name: &str,
         given: &mut Given,
     ) -> Result<Option<Verdict>, Failure> {
-        if let Some(skipped) = self.skips(frame, step).await? {
+        let env = self.env_of(frame, step).await?;
+        if let Some(skipped) = self.skips(frame, step, &env).await? {
             return Ok(Some(skipped));
         }
-        let none = Vars::new();
-        let env = self.entries(frame, &none, "env", &step.env, &step.wholes).await?;
-        let env = self.texts(frame, &none, "env", &env).await?;
         let deadline = self.deadline(frame, step, &env).await?;
         let place = place(&frame.file, step.span);
         let cx = StepCx { name, action_name, place: &place, env: &env, deadline };
@@ -161,9 +156,27 @@ impl Attempt<'_> {
         Ok(None)
     }
 
-    async fn skips(&self, frame: &Frame, step: &Step) -> Result<Option<Verdict>, Failure> {
+    /// The step's own variables, which its condition sees already.
+    async fn env_of(&self, frame: &Frame, step: &Step) -> Result<Vars, Failure> {
+        let none = Vars::new();
+        let env = self.entries(frame, &none, "env", &step.env, &step.wholes).await?;
+        self.texts(frame, &none, "env", &env).await
+    }
+
+    /// The same for a key that may look at them; a variable without value fails the step elsewhere.
+    async fn env_for(&self, frame: &Frame, step: &Step, key: &Template) -> Vars {
+        let looks = key.text.contains("${{");
+        if looks { self.env_of(frame, step).await.unwrap_or_default() } else { Vars::new() }
+    }
+
+    async fn skips(
+        &self,
+        frame: &Frame,
+        step: &Step,
+        env: &Vars,
+    ) -> Result<Option<Verdict>, Failure> {
         let text = step.condition.as_ref().map(|t| t.text.as_str());
-        let holds = self.eval(frame, &Vars::new(), |cx| expr::condition(text, cx)).await;
+        let holds = self.eval(frame, env, |cx| expr::condition(text, cx)).await;
         let span = step.condition.as_ref().map_or(step.span, |t| t.span);
         match holds {
             Ok(true) => Ok(None),
@@ -184,9 +197,10 @@ impl Attempt<'_> {
         let Some(template) = &step.timeout_minutes else { return Ok(frame.deadline) };
         let value = self.value(frame, env, "timeout-minutes", template).await?;
         let limit = match number(&value) {
-            Some(m) if m > 0.0 && m <= 1e6 => (m * 60_000.0) as u64,
+            Some(m) if m <= 0.0 => return Ok(frame.deadline),
+            Some(m) if m <= 1e6 => (m * 60_000.0) as u64,
             _ => {
-                let text = format!("`{}` is not a number of minutes above 0", text_of(&value));
+                let text = format!("`{}` is not a number of minutes", text_of(&value));
                 return Err(broken(frame, "timeout-minutes", template.span, &text));
             }
         };
@@ -202,11 +216,12 @@ impl Attempt<'_> {
             return outcome.clone();
         }
         let Some(template) = &step.continue_on_error else { return outcome.clone() };
-        if self.goes_on(frame, template).await { Verdict::success() } else { outcome.clone() }
+        let env = self.env_for(frame, step, template).await;
+        if self.goes_on(frame, &env, template).await { Verdict::success() } else { outcome.clone() }
     }
 
-    async fn goes_on(&self, frame: &Frame, template: &Template) -> bool {
-        match self.value(frame, &Vars::new(), "continue-on-error", template).await {
+    async fn goes_on(&self, frame: &Frame, env: &Vars, template: &Template) -> bool {
+        match self.value(frame, env, "continue-on-error", template).await {
             Ok(Value::Bool(b)) => b,
             Ok(value) => text_of(&value) == "true",
             Err(Failure(verdict)) => {
@@ -226,9 +241,10 @@ impl Frame {
         }
         let stem = match &step.action {
             StepAction::Run { .. } => "__run".to_owned(),
+            StepAction::Uses { uses, .. } if uses.text.starts_with("./") => "__self".to_owned(),
             StepAction::Uses { uses, .. } => {
                 let path = uses.text.split('@').next().unwrap_or_default();
-                format!("__{}", path.trim_start_matches("./").replace(['/', '-', '.'], "_"))
+                format!("__{}", path.replace(['/', '-', '.'], "_"))
             }
         };
         let count = self.names.entry(stem.clone()).or_default();
@@ -243,7 +259,11 @@ impl Frame {
         }
         match conclusion.outcome {
             Outcome::Success | Outcome::Skipped => {}
-            Outcome::Failure | Outcome::TimedOut | Outcome::Cancelled => {
+            Outcome::Cancelled => {
+                self.status = Status::Cancelled;
+                self.failure.get_or_insert_with(|| conclusion.clone());
+            }
+            Outcome::Failure | Outcome::TimedOut => {
                 if self.status == Status::Success {
                     self.status = Status::Failure;
                 }

@@ -133,7 +133,8 @@ impl Attempt<'_> {
         let sandbox = room.map_or(self.sandbox, |room| &room.beside.sandbox);
         let matchers = std::mem::take(&mut self.matchers);
         let roots = vec![self.facts.paths.workspace.clone(), super::room::WORKSPACE.to_owned()];
-        let mut output = Output::new(self.facts.log, Some(self.step), roots, matchers);
+        let unsecure = allows_unsecure(&self.all_vars(frame, cx.env));
+        let mut output = Output::new(self.facts.log, Some(self.step), roots, matchers, unsecure);
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         let mut argv = process.argv;
         let mut fallback = process.fallback;
@@ -154,31 +155,54 @@ impl Attempt<'_> {
         let (exit, ended) =
             ran.inspect_err(|_| self.annotations.append(&mut output.annotations))?;
         given.usage = exit.usage;
-        given.outputs.extend(std::mem::take(&mut output.outputs));
-        let mut state = std::mem::take(&mut output.state);
-        let judged = judge(&exit, ended, cx, &argv, &self.limits());
+        let mut judged = judge(&exit, ended, cx, &argv, &self.limits());
         let collected = files.collect(self.sandbox).await;
+        for text in collected.iter().flat_map(|c| &c.refused) {
+            output.annotate(LineKind::Error, text, Place::default());
+        }
         if judged.is_ok() && exit.out_of_memory {
             let text = format!("a process was killed for memory ({})", self.limits().memory);
             output.annotate(LineKind::Warning, &text, Place::default());
         }
         self.annotations.append(&mut output.annotations);
-        let stopped = self.facts.stop.why().filter(|_| ended == Ended::Stopped);
-        match collected {
-            Ok(mut collected) => {
-                given.outputs.append(&mut collected.outputs);
-                state.append(&mut collected.state);
-                self.take(collected);
-            }
-            Err(failure) if judged.is_ok() => {
-                return Err(failure.during(&format!("step `{}`", cx.name)));
-            }
-            Err(_) => {}
+        let (state, broken) = self.keep(cx, output, collected, given);
+        if let (Ok(()), Some(failure)) = (&judged, broken) {
+            judged = Err(failure);
         }
-        match stopped {
+        match self.facts.stop.why().filter(|_| ended == Ended::Stopped) {
             Some(why) => Err(Failure(why.verdict())),
             None => judged.map(|()| state),
         }
+    }
+
+    /// Keeps what a process said by commands and then by its command files, also when it failed. Gives its states, and
+    /// what of all this fails the step.
+    fn keep(
+        &mut self,
+        cx: StepCx<'_>,
+        output: Output<'_>,
+        collected: Result<Collected, Failure>,
+        given: &mut Given,
+    ) -> (Vars, Option<Failure>) {
+        given.outputs.extend(output.outputs);
+        let mut state = output.state;
+        self.env.extend(output.env);
+        self.prepend(output.path);
+        let refused = output
+            .refused
+            .map(|text| Failure::user(format!("step `{}`: {text} ({})", cx.name, cx.place)));
+        let broken = match collected {
+            Ok(mut collected) => {
+                given.outputs.append(&mut collected.outputs);
+                state.append(&mut collected.state);
+                let broken = collected.broken.drain(..).next();
+                self.take(collected);
+                broken
+            }
+            Err(failure) => Some(failure),
+        };
+        let broken = broken.map(|failure| failure.during(&format!("step `{}`", cx.name)));
+        (state, refused.or(broken))
     }
 
     /// Every variable of a process: those of the step, `own` ones above them, and paths as its room sees them.
@@ -204,11 +228,16 @@ impl Attempt<'_> {
     /// What a step's command files say of the steps after it.
     fn take(&mut self, collected: Collected) {
         self.env.extend(collected.env);
-        for dir in collected.path {
+        self.prepend(collected.path);
+        self.add_summary(&collected.summary);
+    }
+
+    /// Directories for `PATH`, the last one first.
+    fn prepend(&mut self, dirs: Vec<String>) {
+        for dir in dirs {
             self.path.retain(|p| *p != dir);
             self.path.insert(0, dir);
         }
-        self.add_summary(&collected.summary);
     }
 
     fn add_summary(&mut self, text: &str) {
@@ -263,6 +292,12 @@ impl Attempt<'_> {
         env.extend(fixed.map(|(k, v)| (k.to_owned(), v.to_owned())));
         env
     }
+}
+
+/// Whether the workflow lets commands work that any printed text could use.
+fn allows_unsecure(vars: &Vars) -> bool {
+    vars.get("ACTIONS_ALLOW_UNSECURE_COMMANDS")
+        .is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))
 }
 
 struct Limits {

@@ -78,13 +78,24 @@ impl<'a> Evaluation<'a> {
         Ok(value)
     }
 
+    fn is_exact(&self, base: &Expr) -> bool {
+        match &base.kind {
+            ExprKind::Context(name) => {
+                self.scope.is_some_and(|scope| scope.is_exact(&name.to_ascii_lowercase()))
+            }
+            ExprKind::Group(inner) => self.is_exact(inner),
+            _ => false,
+        }
+    }
+
     fn index(&mut self, base: &'a Expr, index: &'a Index) -> Evaluated<'a> {
         // GitHub evaluates the index before that which it indexes.
-        let key = match index {
+        let mut key = match index {
             Index::Star => Key::star(),
             Index::Name(name) => Key::from_text(Cow::Borrowed(name)),
             Index::Value(index) => Key::from_item(&self.evaluate(index)?),
         };
+        key.exact = self.is_exact(base);
         Ok(match self.evaluate(base)? {
             Item::Filtered(items) => {
                 Item::Filtered(items.into_iter().flat_map(|item| key.select(item)).collect())
@@ -100,26 +111,27 @@ impl<'a> Evaluation<'a> {
 /// What an index can mean: a name for a mapping, a place for a list, or everything.
 struct Key<'k> {
     star: bool,
+    exact: bool,
     name: Option<Cow<'k, str>>,
     place: Option<usize>,
 }
 
 impl<'k> Key<'k> {
     fn star() -> Self {
-        Self { star: true, name: None, place: None }
+        Self { star: true, exact: false, name: None, place: None }
     }
 
     fn from_text(name: Cow<'k, str>) -> Self {
         let place = place(super::number::from_text(&name));
-        Self { star: false, name: Some(name), place }
+        Self { star: false, exact: false, name: Some(name), place }
     }
 
     fn from_item(item: &Item) -> Self {
         let Some(value) = item.primitive() else {
-            return Self { star: false, name: None, place: None };
+            return Self { star: false, exact: false, name: None, place: None };
         };
         let name = Some(Cow::Owned(value.to_text().into_owned()));
-        Self { star: false, name, place: place(value.to_number()) }
+        Self { star: false, exact: false, name, place: place(value.to_number()) }
     }
 
     /// The parts of `value` that it means: none, one, or with a star all.
@@ -137,7 +149,7 @@ impl<'k> Key<'k> {
             Cow::Borrowed(value @ Value::Object(_)) => self
                 .name
                 .as_ref()
-                .and_then(|name| value.get(name))
+                .and_then(|name| if self.exact { value.get_exact(name) } else { value.get(name) })
                 .map(Cow::Borrowed)
                 .into_iter()
                 .collect(),
@@ -152,7 +164,10 @@ impl<'k> Key<'k> {
                 at.map(|at| Cow::Owned(items.swap_remove(at))).into_iter().collect()
             }
             Cow::Owned(Value::Object(mut map)) => {
-                let at = self.name.as_ref().and_then(|name| index_of(&map, name));
+                let at = self.name.as_ref().and_then(|name| match self.exact {
+                    true => map.get_index_of(name.as_ref()),
+                    false => index_of(&map, name),
+                });
                 let taken = at.and_then(|at| map.swap_remove_index(at));
                 taken.map(|(_, value)| Cow::Owned(value)).into_iter().collect()
             }

@@ -36,7 +36,7 @@ pub(super) fn call<'a>(
         "fromjson" => from_json(run, &args[0])?.into(),
         "hashfiles" => hash_files(run.scope, &args)?.into(),
         "always" => Value::Bool(true).into(),
-        "cancelled" => Value::Bool(status(run.scope) == Status::Cancelled).into(),
+        "cancelled" => Value::Bool(run.scope.is_some_and(Scope::cancelled)).into(),
         "success" if args.is_empty() => Value::Bool(status(run.scope) == Status::Success).into(),
         "failure" if args.is_empty() => Value::Bool(status(run.scope) == Status::Failure).into(),
         "success" => {

@@ -54,6 +54,11 @@ pub trait Scope {
     /// The context named `name` (lower case), for instance `github`; `None` when it does not exist here.
     fn context(&self, name: &str) -> Option<Value>;
 
+    /// Whether names in this context differ by case, as those of variables do where the runner evaluates.
+    fn is_exact(&self, _context: &str) -> bool {
+        false
+    }
+
     /// SHA-256 over the files that match, as hex, empty when none does (`hashFiles`).
     ///
     /// # Errors
@@ -65,6 +70,11 @@ pub trait Scope {
     /// The status that `success()`, `failure()` and `cancelled()` look at.
     fn status(&self) -> Status {
         Status::Success
+    }
+
+    /// What `cancelled()` says; in a composite action it follows the job, and the others the action.
+    fn cancelled(&self) -> bool {
+        self.status() == Status::Cancelled
     }
 }
 

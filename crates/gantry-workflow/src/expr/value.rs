@@ -43,6 +43,14 @@ impl Value {
         }
     }
 
+    /// The entry of an object with this very name.
+    pub(super) fn get_exact(&self, key: &str) -> Option<&Value> {
+        match self {
+            Self::Object(map) => map.get(key),
+            _ => None,
+        }
+    }
+
     /// The text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {

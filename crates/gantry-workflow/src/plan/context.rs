@@ -47,20 +47,26 @@ pub(super) fn github(name: &str, event: &Event, settings: &Settings) -> Value {
     ])
 }
 
-/// The payload; inputs given by hand stand in it as texts, as GitHub does.
 fn payload(event: &Event) -> Value {
-    let mut payload = match &event.payload {
+    match &event.payload {
         Value::Null => Value::Object(indexmap::IndexMap::new()),
         other => other.clone(),
-    };
-    if let Value::Object(map) = &mut payload
-        && event.name == "workflow_dispatch"
-        && !map.contains_key("inputs")
-    {
-        let inputs = event.inputs.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str())));
-        map.insert("inputs".to_owned(), Value::object(inputs));
     }
-    payload
+}
+
+/// Puts the inputs of a dispatch into the payload: all of them, also by default, as texts, as GitHub does.
+pub(super) fn show_inputs(github: &mut Value, event: &Event, inputs: &Value) {
+    if event.name != "workflow_dispatch" {
+        return;
+    }
+    let (Value::Object(github), Value::Object(inputs)) = (github, inputs) else { return };
+    let Some(Value::Object(payload)) = github.get_mut("event") else { return };
+    let mut texts: indexmap::IndexMap<String, Value> =
+        inputs.iter().map(|(k, v)| (k.clone(), Value::from(v.to_text().as_ref()))).collect();
+    if let Some(Value::Object(written)) = payload.get("inputs") {
+        texts.extend(written.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+    payload.insert("inputs".to_owned(), Value::Object(texts));
 }
 
 /// The `run-name`, or what GitHub shows without one.

@@ -48,8 +48,9 @@ pub(super) fn typed(
     }
     let mut values = IndexMap::new();
     for (name, input) in defined {
-        let given = event.inputs.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v);
-        match value(name, input, given, scope) {
+        let given = event.inputs.iter().find(|(k, _)| k.eq_ignore_ascii_case(name));
+        let given = given.map(|(_, v)| v.clone()).or_else(|| of_payload(event, name));
+        match value(name, input, given.as_ref(), scope) {
             Ok(v) => {
                 values.insert(name.clone(), v);
             }
@@ -59,6 +60,16 @@ pub(super) fn typed(
         }
     }
     Value::Object(values)
+}
+
+/// The input as the payload of a dispatch has it.
+fn of_payload(event: &Event, name: &str) -> Option<String> {
+    let inputs =
+        (event.name == "workflow_dispatch").then(|| event.payload.get("inputs")).flatten()?;
+    match inputs.get(name)? {
+        Value::Null => None,
+        value => Some(value.to_text().into_owned()),
+    }
 }
 
 fn value(

@@ -47,7 +47,12 @@ impl Scope for PlanScope<'_> {
     }
 }
 
-impl PlanScope<'_> {
+impl<'a> PlanScope<'a> {
+    /// The contexts that a run has from its beginning.
+    pub(crate) fn of_run(github: &'a Value, inputs: &'a Value, vars: &'a Value) -> Self {
+        Self { github: Some(github), inputs: Some(inputs), vars: Some(vars), ..Self::default() }
+    }
+
     /// A text with its expressions replaced.
     ///
     /// # Errors

@@ -217,7 +217,8 @@ async fn show(name: &str, data: &DataArgs) -> Done {
         reason(run.verdict.as_ref())
     );
     text += &waits(&view, "");
-    for (job, found) in run.jobs.iter().zip(&view.jobs) {
+    for (job, found) in run.jobs.iter().filter_map(|job| Some((job, collect::behind(&view, job)?)))
+    {
         let word = job
             .verdict
             .as_ref()

@@ -51,7 +51,8 @@ pub async fn submission(
         let prefix =
             if alone { String::new() } else { format!("{}.", stem(&record.workflow_path)) };
         let mut summary = run(&view);
-        for (job, found) in summary.jobs.iter_mut().zip(&view.jobs) {
+        for job in &mut summary.jobs {
+            let Some(found) = behind(&view, job) else { continue };
             write_log(reader, output, &record.repository, &prefix, job, found).await?;
             learned.extend(job.destinations.iter().cloned());
         }
@@ -65,6 +66,11 @@ pub async fn submission(
         runs.push(summary);
     }
     Ok(Collected { runs, learned_egress: learned.into_iter().collect() })
+}
+
+/// The job that a summary is of; summaries leave out calls.
+pub fn behind<'v>(view: &'v RunView, job: &JobSummary) -> Option<&'v JobView> {
+    view.jobs.iter().find(|found| found.job.id.to_string() == job.job)
 }
 
 fn stem(path: &str) -> &str {
@@ -270,6 +276,7 @@ fn attempt(to: &mut JobSummary, view: &AttemptView, queued: Option<Timestamp>) {
         to.caches.clone_from(&report.caches);
         to.destinations.clone_from(&report.destinations);
         to.tests = report.tests;
+        to.step_summary.clone_from(&report.summary);
         to.machine = report.machine.clone();
     }
     to.steps = view

@@ -119,6 +119,9 @@ pub struct JobSummary {
     pub steps: Vec<StepSummary>,
     /// Annotations in order.
     pub annotations: Vec<gantry_api::report::Annotation>,
+    /// What its steps wrote to `GITHUB_STEP_SUMMARY`, Markdown.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub step_summary: String,
     /// File with its log, relative to the output folder.
     pub log: Option<String>,
     /// Last lines of its log, when it failed.
