@@ -3,7 +3,8 @@
 //! Not in here: the order of things (see [`crate::job`]) and what steps do.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use gantry_api::lease::Lease;
 use gantry_api::report::{Annotation, CacheUse};
@@ -71,6 +72,8 @@ pub struct Attempt<'a> {
     pub began: Vec<Began>,
     /// Directories of actions of other repositories that were unpacked, with the blob.
     pub unpacked: HashMap<String, Digest>,
+    /// Secrets without a value that a warning was written of.
+    pub absent: Mutex<BTreeSet<String>>,
     /// Problem matchers at work.
     pub matchers: Vec<Matcher>,
     /// Annotations in order.
@@ -255,6 +258,7 @@ impl Attempt<'_> {
             let result = f(&contexts);
             let missing = contexts.take_missing();
             if missing.is_empty() {
+                self.note_absent(contexts.take_absent());
                 return result.map_err(|e| e.message);
             }
             for patterns in missing {
@@ -264,6 +268,22 @@ impl Attempt<'_> {
             }
         }
         Err("`hashFiles` is nested too deeply".to_owned())
+    }
+
+    /// Says once of each secret without a value that it is asked for: on GitHub that is silent, and what needs it fails
+    /// far from the cause.
+    fn note_absent(&self, names: Vec<String>) {
+        let mut said = self.absent.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            let name = name.to_uppercase();
+            if !said.contains(&name) {
+                self.warn(&format!(
+                    "the secret `{name}` has no value here, and stands for an empty text (`--secret {name}` gives one, \
+                     or the hub file)"
+                ));
+                said.insert(name);
+            }
+        }
     }
 
     /// A text with `${{ }}` as a string.

@@ -22,18 +22,32 @@ pub struct Contexts<'a> {
     pub hashes: IndexMap<Vec<String>, Result<String, String>>,
     /// Patterns that were asked for and are not known yet.
     pub missing: Mutex<Vec<Vec<String>>>,
+    /// Secrets that were asked for and have no value.
+    pub absent: Mutex<Vec<String>>,
 }
 
 impl<'a> Contexts<'a> {
     /// Contexts without any hash known.
     pub fn new(source: &'a (dyn Fn(&str) -> Option<Value> + Sync), status: Status) -> Self {
         let cancelled = status == Status::Cancelled;
-        Self { source, status, cancelled, hashes: IndexMap::new(), missing: Mutex::default() }
+        Self {
+            source,
+            status,
+            cancelled,
+            hashes: IndexMap::new(),
+            missing: Mutex::default(),
+            absent: Mutex::default(),
+        }
     }
 
     /// Takes the patterns that were asked for in vain.
     pub fn take_missing(&mut self) -> Vec<Vec<String>> {
         std::mem::take(self.missing.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Takes the secrets that were asked for and have no value.
+    pub fn take_absent(&mut self) -> Vec<String> {
+        std::mem::take(self.absent.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
@@ -53,6 +67,13 @@ impl Scope for Contexts<'_> {
         let mut missing = self.missing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         missing.push(patterns.to_vec());
         Ok(String::new())
+    }
+
+    fn absent(&self, context: &str, name: &str) {
+        if context == "secrets" {
+            let mut absent = self.absent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            absent.push(name.to_owned());
+        }
     }
 
     fn status(&self) -> Status {

@@ -33,7 +33,7 @@ pub use group::uses_groups;
 pub use legs::expand_job;
 pub use pick::pick_legs;
 use scope::PlanScope;
-pub use summary::{step_title, summary};
+pub use summary::{called_plans, step_title, summary};
 
 /// Between the caller and the called job in keys and names, as GitHub shows them.
 pub const CALL_SEPARATOR: &str = " / ";

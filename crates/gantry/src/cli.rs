@@ -315,14 +315,14 @@ pub enum WorkflowCommand {
     /// Reports everything that is wrong in workflow and action files, with place, cause and fix.
     #[command(after_help = "\
 Examples:
-  gantry workflow check .                        the workflows of a repository
+  gantry workflow check                          the workflows of this repository
   gantry workflow check .github/workflows/ci.yml
   gantry workflow check . --json
 
 Exit codes: 0 no errors, 1 errors found, 2 a path cannot be read.")]
     Check {
         /// Files, or folders: a repository, a folder of repositories, or a folder of workflow files.
-        #[arg(required = true)]
+        #[arg(default_value = ".")]
         paths: Vec<PathBuf>,
         /// Print JSON.
         #[arg(long)]
@@ -367,7 +367,7 @@ Examples:
 Exit codes: 0 whatever is found, 2 a path cannot be read.")]
     Coverage {
         /// Files, or folders: a repository, a folder of repositories, or a folder of workflow files.
-        #[arg(required = true)]
+        #[arg(default_value = ".")]
         paths: Vec<PathBuf>,
         /// Count only what this event starts; every job when absent.
         #[arg(long, value_name = "NAME")]

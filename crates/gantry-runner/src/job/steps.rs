@@ -72,6 +72,7 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host, broken: Option<&Failu
             posts: Vec::new(),
             began: Vec::new(),
             unpacked: HashMap::new(),
+            absent: std::sync::Mutex::default(),
             matchers: Vec::new(),
             annotations: Vec::new(),
             caches: Vec::new(),

@@ -1,5 +1,6 @@
 //! Steps among themselves: outputs, variables, contexts, conditions, shells, command files.
 
+use gantry_observe::log::LineKind;
 use gantry_workflow::expr::Value;
 use libtest_mimic::Trial;
 
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_step_summary_is_collected", summary),
         trial("job_outputs_are_evaluated_and_secrets_dropped", job_outputs),
         trial("secrets_and_masks_are_hidden_everywhere", masks),
+        trial("a_secret_without_value_is_said_once", absent_secrets),
         trial("the_header_shows_script_shell_and_env", header),
         trial("a_broken_command_file_fails_the_step", broken_file),
         trial("hash_files_looks_into_the_workspace", hash_files),
@@ -291,6 +293,19 @@ async fn masks() {
         assert_eq!(at, None, "`{secret}` is seen");
     }
     done.assert_has(&["token ***", "now ***"]);
+}
+
+async fn absent_secrets() {
+    let done = Fixture::steps(
+        "- env: { A: \"${{ secrets.here }}${{ secrets.none }}\" }\n  run: echo \"[${{ secrets.NONE || 'empty' }}]\"\n- if: ${{ false && secrets.never }}\n  run: 'true'",
+    )
+    .secret("HERE", "given")
+    .run()
+    .await;
+    done.assert_has(&["[empty]"]);
+    let said: Vec<_> = done.lines.iter().filter(|l| l.kind == LineKind::Warning).collect();
+    assert_eq!(said.len(), 1, "{}", done.text());
+    assert!(said[0].text.contains("the secret `NONE` has no value here"), "{:?}", said[0]);
 }
 
 async fn header() {

@@ -101,10 +101,19 @@ impl<'a> Evaluation<'a> {
                 Item::Filtered(items.into_iter().flat_map(|item| key.select(item)).collect())
             }
             Item::Plain(value) if key.star => Item::Filtered(key.select(value)),
-            Item::Plain(value) => {
-                Item::Plain(key.select(value).pop().unwrap_or(Cow::Owned(Value::Null)))
-            }
+            Item::Plain(value) => Item::Plain(key.select(value).pop().unwrap_or_else(|| {
+                self.note_absent(base, &key);
+                Cow::Owned(Value::Null)
+            })),
         })
+    }
+
+    fn note_absent(&self, base: &Expr, key: &Key<'_>) {
+        if let (ExprKind::Context(context), Some(name), Some(scope)) =
+            (&base.kind, &key.name, self.scope)
+        {
+            scope.absent(&context.to_ascii_lowercase(), name);
+        }
     }
 }
 

@@ -59,6 +59,9 @@ pub trait Scope {
         false
     }
 
+    /// Told of each entry of a context that was asked for and is not there.
+    fn absent(&self, _context: &str, _name: &str) {}
+
     /// SHA-256 over the files that match, as hex, empty when none does (`hashFiles`).
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Legs, Plan, PlannedJob, Support, sub_plan};
+use super::{Leg, Legs, Plan, PlannedJob, Support, sub_plan};
 use crate::expr::Value;
 use crate::model::{Step, StepAction};
 use crate::read::expressions::mentions;
@@ -31,19 +31,30 @@ fn jobs(root: &Plan, plan: &Plan) -> Json {
         .into()
 }
 
-/// The jobs of a called workflow by the key of the calling leg, as far as they are known before any job
-/// has run.
-fn called(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
+/// The plans of what each leg of a job calls, as far as they are known before any job has run; `None` for a job that
+/// calls nothing, or whose inputs wait for others. `root` is the plan of the run, `plan` that of the calling workflow.
+pub fn called_plans<'p>(
+    root: &Plan,
+    plan: &Plan,
+    planned: &'p PlannedJob,
+) -> Option<Vec<(&'p Leg, Plan)>> {
     let waits = planned.job.with.values().any(|t| mentions(&t.text, "needs"));
-    let Legs::Known(legs) = &planned.legs else { return Json::Null };
+    let Legs::Known(legs) = &planned.legs else { return None };
     if waits || planned.job.uses.is_none() {
-        return Json::Null;
+        return None;
     }
-    legs.iter()
-        .filter_map(|leg| {
-            let sub = sub_plan(root, plan, &planned.job, leg, &Value::Null).ok()?;
-            Some((leg.key.clone(), jobs(root, &sub)))
-        })
+    let sub = |leg: &'p Leg| {
+        let sub = sub_plan(root, plan, &planned.job, leg, &Value::Null).ok()?;
+        Some((leg, sub))
+    };
+    Some(legs.iter().filter_map(sub).collect())
+}
+
+fn called(root: &Plan, plan: &Plan, planned: &PlannedJob) -> Json {
+    let Some(plans) = called_plans(root, plan, planned) else { return Json::Null };
+    plans
+        .iter()
+        .map(|(leg, sub)| (leg.key.clone(), jobs(root, sub)))
         .collect::<serde_json::Map<String, Json>>()
         .into()
 }

@@ -1,6 +1,7 @@
 //! `gantry workflow check` and `gantry workflow plan`; `graph` lies below, `coverage` beside.
 
 mod graph;
+mod text;
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,10 +9,7 @@ use gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
 use gantry_core::{Diagnostic, Severity};
 use gantry_server::Changed;
 use gantry_workflow::model::{Workflow, read_action, read_workflow};
-use gantry_workflow::plan::{
-    CallTarget, Found, Legs, Library, Plan, PlannedJob, Settings, Support, plan_with, step_title,
-    summary,
-};
+use gantry_workflow::plan::{CallTarget, Found, Library, Plan, Settings, plan_with, summary};
 use gantry_workflow::remote::Remotes;
 
 use crate::cli::WorkflowCommand;
@@ -42,7 +40,7 @@ pub fn run(command: WorkflowCommand) -> Done {
         WorkflowCommand::Plan { file, event, event_file, inputs, changed, json } => {
             let changed = changed.value();
             let made = plan_file(&file, &event, event_file.as_deref(), &inputs, &changed)?;
-            out::answer(json, &summary(&made), &plan_text(&made))
+            out::answer(json, &summary(&made), &text::plan(&made))
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
         WorkflowCommand::Lock(args) => super::lock::run(&args),
@@ -259,63 +257,4 @@ fn labels_of(workflow: &Workflow) -> Vec<String> {
 fn foreign(label: &str) -> bool {
     let lower = label.to_lowercase();
     ["windows", "macos"].iter().any(|os| lower.starts_with(os))
-}
-
-fn plan_text(made: &Plan) -> String {
-    let mut text = format!("{} — {}\n", console::style(&made.workflow).bold(), made.run_name);
-    if let Some(reason) = &made.not_triggered {
-        text += &format!("not started: {reason}\n");
-    }
-    if let Some(group) = &made.concurrency {
-        text += &format!("  concurrency group `{}`\n", group.name);
-    }
-    for (id, job) in &made.jobs {
-        text += &job_text(id, job);
-    }
-    for d in &made.diagnostics {
-        text += &format!("{}\n", colored(d));
-    }
-    text
-}
-
-fn job_text(id: &str, job: &PlannedJob) -> String {
-    let needs = match job.needs.as_slice() {
-        [] => String::new(),
-        needs => format!("  needs {}", needs.join(", ")),
-    };
-    let mut text = format!("  {}{}\n", console::style(id).bold(), console::style(needs).dim());
-    match &job.support {
-        Support::Runnable => {}
-        Support::NotSelected => text += "    not selected\n",
-        Support::Unsupported(causes) => {
-            for cause in causes {
-                text += &format!("    cannot run: {}\n", cause.message);
-            }
-        }
-    }
-    for wanted in &job.fetches {
-        text += &format!("    fetches {}\n", wanted.uses);
-    }
-    match &job.legs {
-        Legs::Deferred => text += "    legs are known when the jobs it needs have ended\n",
-        Legs::Known(legs) => {
-            for leg in legs {
-                let on = leg.runs_on.join(", ");
-                text +=
-                    &format!("    {}  {}\n", leg.name, console::style(format!("on {on}")).dim());
-            }
-        }
-    }
-    if let Some(concurrency) = &job.job.concurrency {
-        text += &format!("    concurrency group `{}`\n", concurrency.group.text);
-    }
-    if let Some(condition) = &job.job.condition {
-        text += &format!("    if {}\n", condition.text);
-    }
-    for (step, number) in job.job.steps.iter().zip(1..) {
-        let condition = step.condition.as_ref().map(|c| format!("  if {}", c.text));
-        let condition = console::style(condition.unwrap_or_default()).dim();
-        text += &format!("    {number:>2}. {}{condition}\n", step_title(step));
-    }
-    text
 }
