@@ -20,6 +20,8 @@ pub const MAX_ANNOTATIONS: usize = 50;
 pub struct Output<'a> {
     log: &'a JobLog,
     step: Option<u32>,
+    /// Lines are neither commands nor matched.
+    verbatim: bool,
     reader: Reader,
     stdout: (Lines, MaskStream),
     stderr: (Lines, MaskStream),
@@ -39,6 +41,7 @@ impl<'a> Output<'a> {
         Self {
             log,
             step,
+            verbatim: false,
             reader: Reader::default(),
             stdout: Default::default(),
             stderr: Default::default(),
@@ -47,6 +50,11 @@ impl<'a> Output<'a> {
             outputs: Vars::new(),
             state: Vars::new(),
         }
+    }
+
+    /// For a process whose lines are only shown, as those of a build are.
+    pub fn verbatim(log: &'a JobLog, step: Option<u32>) -> Self {
+        Self { verbatim: true, ..Self::new(log, step, Vec::new()) }
     }
 
     /// The lines that this piece of output completes.
@@ -75,6 +83,10 @@ impl<'a> Output<'a> {
             return None;
         }
         let line = text(&piece.bytes);
+        if self.verbatim {
+            self.log.line(self.step, LineKind::Out, &line);
+            return None;
+        }
         let command = self.reader.read(&line);
         let shown = self.reader.echo && !matches!(command, Command::Text | Command::AddMask(_));
         if shown {
