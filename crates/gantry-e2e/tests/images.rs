@@ -1,5 +1,5 @@
 //! Jobs in a real Debian image: by `container:` and by label, with packages installed through the egress
-//! rules, as root and as the runner user with `sudo`.
+//! rules, as root and as the runner user with `sudo`; and an action that is built on it.
 
 use gantry_e2e::gantry::Gantry;
 use gantry_e2e::image::{Mirror, debian};
@@ -52,12 +52,40 @@ jobs:
           sudo useradd --create-home builder
           sudo -u builder sh -c 'test "$(id -un)" = builder && touch ~/file'
           test "$(sudo stat -c %U:%G /home/builder/file)" = builder:builder
+  built:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - id: act
+        uses: ./act
+        with: { who: everybody }
+      - run: test "${{ steps.act.outputs.said }}" = "Hello, everybody!"
   hosts:
     runs-on: ubuntu-latest
     container: oci-layout:/
     steps:
       - run: echo never
 "#;
+
+/// An action whose image is built on the Debian image, with a package of its own.
+const ACTION: [(&str, &str); 3] = [
+    (
+        "action.yml",
+        "inputs: { who: { required: true } }\noutputs: { said: { description: what was said } }\n\
+         runs:\n  using: docker\n  image: Dockerfile\n  args: ['${{ inputs.who }}']\n",
+    ),
+    (
+        "Dockerfile",
+        "FROM debian-small AS fetch\nARG DEBIAN_FRONTEND=noninteractive\n\
+         RUN apt-get -q update && apt-get -q install --yes --no-install-recommends hello\n\
+         FROM debian-small\nCOPY --from=fetch /usr/bin/hello /usr/local/bin/\nCOPY entry.sh /entry.sh\n\
+         RUN [\"chmod\", \"+x\", \"/entry.sh\"]\nENTRYPOINT [\"/entry.sh\"]\n",
+    ),
+    (
+        "entry.sh",
+        "#!/bin/sh\nset -e\ntest ! -e /usr/bin/hello\necho \"said=$(hello -g \"Hello, $1!\")\" >> \"$GITHUB_OUTPUT\"\n",
+    ),
+];
 
 fn of<'a>(jobs: &'a [Value], id: &str) -> &'a Value {
     jobs.iter().find(|j| j["key"] == id).unwrap_or_else(|| panic!("no job {id} in {jobs:#?}"))
@@ -78,6 +106,10 @@ fn jobs_run_in_a_debian_image_and_install_packages() -> anyhow::Result<()> {
     std::fs::create_dir_all(&workflows)?;
     std::fs::write(workflows.join("ci.yml"), CI.replace("RELEASE", &mirror.release))?;
     std::fs::write(hub.path().join("app/here.txt"), "here\n")?;
+    std::fs::create_dir(hub.path().join("app/act"))?;
+    for (name, text) in ACTION {
+        std::fs::write(hub.path().join("app/act").join(name), text)?;
+    }
     let file = format!(
         "repos:\n  app:\n    source: ./app\n    owner: images\n    allowed_egress: [{}]\n    \
          images: {{ debian-small: \"oci-layout:{}\" }}\n",
@@ -91,6 +123,7 @@ fn jobs_run_in_a_debian_image_and_install_packages() -> anyhow::Result<()> {
     let jobs = gantry.telemetry("job")?;
     assert_eq!(of(&jobs, "container")["status"], "success");
     assert_eq!(of(&jobs, "label")["status"], "success");
+    assert_eq!(of(&jobs, "built")["status"], "success");
     // A workflow may not read the machine's files by way of an image.
     assert_eq!(of(&jobs, "hosts")["status"], "failed");
     assert_eq!(of(&jobs, "hosts")["fault"], "policy");

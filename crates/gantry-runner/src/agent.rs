@@ -12,6 +12,7 @@ use gantry_api::lease::Lease;
 use gantry_api::route::PROTOCOL;
 use gantry_api::runner::{LeaseRequest, RegisterRequest};
 use gantry_core::{LeaseId, Resources, RunnerId};
+use gantry_sandbox::{ImageLimits, ImageStore};
 use indexmap::IndexMap;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use crate::stop::{Stop, Why};
 
 /// Longest time that the hub may hold a poll, in milliseconds.
 const POLL_MS: u64 = 20_000;
+/// Time between two collections of images.
+const COLLECT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long attempts may take to end by force.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 /// Shortest and longest pause between tries while the hub is away, in milliseconds.
@@ -48,6 +51,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// `PATH` for jobs in isolation `process`.
     pub process_path: String,
+    /// What the store of images may keep.
+    pub images: ImageLimits,
 }
 
 /// Why a runner ended by itself.
@@ -90,6 +95,23 @@ async fn clean_up(dir: &std::path::Path) {
     }
 }
 
+/// Removes images beyond the limits, at once and then every hour.
+async fn collect_images(store: ImageStore, limits: ImageLimits) {
+    loop {
+        match store.collect(limits).await {
+            Ok(done) if done.images + done.layers == 0 => {}
+            Ok(done) => tracing::info!(
+                images = done.images,
+                layers = done.layers,
+                left_bytes = done.bytes,
+                "removed images that were not used"
+            ),
+            Err(error) => tracing::error!(%error, "images are not collected"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
+    }
+}
+
 /// Runs until `shutdown`. Running attempts are then ended: softly, and by force when `shutdown_now`
 /// is asked too.
 ///
@@ -104,6 +126,8 @@ pub async fn run(
     std::fs::create_dir_all(&dir)
         .map_err(|source| AgentError::State { dir: dir.clone(), source })?;
     clean_up(&dir).await;
+    let images = ImageStore::in_state(&dir);
+    let collector = tokio::spawn(collect_images(images, options.images));
     let host = Host {
         name: options.name.clone(),
         state_dir: options.state_dir.clone(),
@@ -115,6 +139,7 @@ pub async fn run(
     // What is made for jobs to come goes while the last ones end.
     let ready = Arc::clone(&agent.host.ready);
     tokio::join!(ready.close(), agent.end(&shutdown_now));
+    collector.abort();
     result
 }
 

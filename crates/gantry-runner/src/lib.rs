@@ -10,6 +10,7 @@ pub mod actions;
 pub mod agent;
 pub mod attempt;
 pub mod board;
+pub mod build;
 pub mod command_file;
 pub mod contexts;
 pub mod exec;

@@ -24,6 +24,8 @@ pub struct Output<'a> {
     step: Option<u32>,
     /// Directories that stand for the root of the repository in paths.
     roots: Vec<String>,
+    /// Lines are neither commands nor matched.
+    verbatim: bool,
     reader: Reader,
     stdout: (Lines, MaskStream),
     stderr: (Lines, MaskStream),
@@ -58,6 +60,7 @@ impl<'a> Output<'a> {
             log,
             step,
             roots,
+            verbatim: false,
             reader: Reader::new(unsecure),
             stdout: Default::default(),
             stderr: Default::default(),
@@ -69,6 +72,11 @@ impl<'a> Output<'a> {
             path: Vec::new(),
             refused: None,
         }
+    }
+
+    /// For a process whose lines are only shown, as those of a build are.
+    pub fn verbatim(log: &'a JobLog, step: Option<u32>) -> Self {
+        Self { verbatim: true, ..Self::new(log, step, Vec::new(), Vec::new(), false) }
     }
 
     /// The lines that this piece of output completes.
@@ -97,6 +105,10 @@ impl<'a> Output<'a> {
             return None;
         }
         let line = text(&piece.bytes);
+        if self.verbatim {
+            self.log.line(self.step, LineKind::Out, &line);
+            return None;
+        }
         let echo = self.reader.echo;
         let command = self.reader.read(&line);
         let shown = match &command {

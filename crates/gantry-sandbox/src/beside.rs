@@ -5,6 +5,7 @@
 
 use crate::backend::container;
 use crate::handle::{Sandbox, SandboxError};
+use crate::image::{ImageStore, PreparedImage};
 use crate::service::{DEFAULT_PATH, identity};
 use crate::spec::{ContainerOptions, JobUser, RootFs, SandboxSpec};
 
@@ -13,14 +14,31 @@ use crate::spec::{ContainerOptions, JobUser, RootFs, SandboxSpec};
 pub struct BesideSpec {
     /// Distinguishes it from others of the same job; lower-case letters and digits.
     pub suffix: String,
-    /// Image as in [`RootFs::Image`].
-    pub image: String,
+    /// The image.
+    pub image: BesideImage,
     /// Replaces the image's entry point, and drops its command.
     pub entrypoint: Option<Vec<String>>,
     /// Replaces the image's command.
     pub command: Option<Vec<String>>,
     /// Directory of the job, and where it is in here; absolute.
     pub directories: Vec<(String, String)>,
+}
+
+/// The image of a container beside a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BesideImage {
+    /// A name as in [`RootFs::Image`].
+    Named(String),
+    /// One of the store, and what people call it.
+    Built(Box<PreparedImage>, String),
+}
+
+impl BesideImage {
+    fn name(&self) -> &str {
+        match self {
+            Self::Named(name) | Self::Built(_, name) => name,
+        }
+    }
 }
 
 /// A container beside a job, in which nothing runs yet.
@@ -47,13 +65,17 @@ impl Beside {
         let neighbour = beside.backend().neighbour().ok_or_else(|| {
             SandboxError::Unsupported(format!(
                 "the image `{}` of a step needs a container; leave `--isolation process` out",
-                spec.image
+                spec.image.name()
             ))
         })?;
-        let store = container::image_store(job);
-        let image = store.prepare(&spec.image).await?;
+        let store = ImageStore::of(job);
+        let image = match &spec.image {
+            BesideImage::Named(name) => store.prepare(name).await?,
+            BesideImage::Built(image, _) => (**image).clone(),
+        };
         let hold = store.hold(&image)?;
-        let fail = |reason: String| SandboxError::Image { image: spec.image.clone(), reason };
+        let fail =
+            |reason: String| SandboxError::Image { image: spec.image.name().to_owned(), reason };
         let identity = identity::of(&image).map_err(fail)?;
         let mut argv = spec.entrypoint.clone().unwrap_or_else(|| image.entrypoint.clone());
         match (&spec.command, &spec.entrypoint) {
@@ -74,7 +96,7 @@ impl Beside {
         }
         let own = SandboxSpec {
             id: format!("{}-{}", job.id, spec.suffix),
-            rootfs: RootFs::Image(spec.image.clone()),
+            rootfs: RootFs::Image(spec.image.name().to_owned()),
             user: if identity.uid == 0 { JobUser::Root } else { JobUser::Runner },
             directories: Vec::new(),
             services: Vec::new(),
@@ -82,9 +104,16 @@ impl Beside {
             options: ContainerOptions::default(),
             ..job.clone()
         };
-        let launched =
-            container::launch_beside(&own, image, hold, identity, neighbour, spec.directories)
-                .await?;
+        let launched = container::launch_beside(
+            &own,
+            image,
+            hold,
+            identity,
+            neighbour,
+            spec.directories,
+            None,
+        )
+        .await?;
         Ok(Self { sandbox: Sandbox::from_launched(launched).await?, argv, env })
     }
 }

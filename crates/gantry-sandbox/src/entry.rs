@@ -27,6 +27,7 @@ const NAMES: &[(&str, Work)] = &[
     (BOXED_INIT_NAME, crate::backend::container::boxed_init),
     (PROBE_NAME, crate::doctor::probe_main),
     (crate::image::unpack::UNPACK_NAME, crate::image::unpack::main),
+    (crate::image::commit::COMMIT_NAME, crate::image::commit::main),
 ];
 
 /// Does the work of a hidden name and exits, when the first argument is one; else returns.

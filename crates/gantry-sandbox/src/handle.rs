@@ -13,7 +13,9 @@ use crate::control::{Channel, Control};
 use crate::exec::{self, Exec};
 use crate::protocol::{Answer, Frame, Kind, Op, OpResult};
 use crate::ready::Stock;
-use crate::spec::{ExecSpec, FileEntry, FindSpec, PackSpec, SandboxSpec, Stream, TerminalSpec};
+use crate::spec::{
+    CopySpec, ExecSpec, FileEntry, FindSpec, PackSpec, SandboxSpec, Stream, TerminalSpec,
+};
 use crate::transfer;
 
 /// How long PID 1 may take until it is ready.
@@ -310,6 +312,18 @@ impl Sandbox {
         spec.paths = spec.paths.iter().map(|path| self.path(path)).collect();
         let channel = self.operation(&Op::Pack(spec))?;
         Ok(Box::new(transfer::receive(channel)))
+    }
+
+    /// Copies files into the root as the sandbox's user, as a Dockerfile's `COPY` does; gives the digest of names, modes and
+    /// contents of what was copied, `sha256:…`.
+    ///
+    /// # Errors
+    /// No file matches, something is in the way, or a limit is reached.
+    pub async fn copy(&self, spec: &CopySpec) -> Result<String, SandboxError> {
+        match collect(self.operation(&Op::Copy(spec.clone()))?, 0).await?.0 {
+            Answer::Text(text) => Ok(text),
+            other => Err(SandboxError::Machine(format!("the copy was answered by {other:?}"))),
+        }
     }
 
     /// Names the step that runs now, for denials.

@@ -14,6 +14,7 @@ pub mod cleanup;
 mod control;
 pub mod disk;
 pub mod doctor;
+pub mod draft;
 mod egress;
 pub mod entry;
 mod exec;
@@ -34,14 +35,16 @@ pub mod service;
 pub mod spec;
 mod transfer;
 
-pub use beside::{Beside, BesideSpec};
+pub use beside::{Beside, BesideImage, BesideSpec};
+pub use draft::{Draft, DraftSpec};
 pub use entry::entry;
 pub use exec::{Exec, Keyboard};
 pub use handle::{
     Denial, ExecEvent, ExecExit, PASSED_WITHOUT_RULE, Sandbox, SandboxError, SandboxReport,
 };
-pub use image::{ImageStore, PreparedImage};
+pub use image::{ImageHold, ImageStore, Limits as ImageLimits, PreparedImage};
 pub use spec::{
-    ContainerOptions, Credentials, ExecSpec, FileEntry, FindSpec, Isolation, JobUser, PackSpec,
-    RootFs, Runtime, SandboxSpec, ServiceSpec, Stream, TerminalSpec, ToolMount, WindowSize,
+    ContainerOptions, CopySpec, Credentials, ExecSpec, FileEntry, FindSpec, Isolation, JobUser,
+    PackSpec, RootFs, Runtime, SandboxSpec, ServiceSpec, Stream, TerminalSpec, ToolMount,
+    WindowSize,
 };

@@ -10,7 +10,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use gantry_core::Usage;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{FindSpec, JobUser, PackSpec, WindowSize};
+use crate::spec::{CopySpec, FindSpec, JobUser, PackSpec, WindowSize};
 
 /// Bytes of a frame before its payload.
 pub const HEADER_BYTES: usize = 9;
@@ -323,6 +323,8 @@ pub enum Op {
     },
     /// Gives a tar stream as data.
     Pack(PackSpec),
+    /// Copies files into the root; answers [`Answer::Text`], the digest of what was copied.
+    Copy(CopySpec),
 }
 
 /// What an operation answers at its end, beside its data.

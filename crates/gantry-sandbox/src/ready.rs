@@ -15,10 +15,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use crate::backend::container::{Launched, image_store, launch};
+use crate::backend::container::{Launched, launch};
 use crate::handle::SandboxError;
 use crate::helper::Assignment;
-use crate::image::PreparedImage;
+use crate::image::{ImageStore, PreparedImage};
 use crate::spec::{Runtime, SandboxSpec};
 
 /// Most that wait at the same time.
@@ -171,7 +171,7 @@ async fn delivered(
 
 /// Makes one, keeps it until it is ordered, and removes it when nobody takes it.
 async fn make(shape: Shape, ordered: oneshot::Receiver<oneshot::Sender<Launched>>) {
-    let hold = shape.image.as_ref().map(|image| image_store(&shape.spec).hold(image));
+    let hold = shape.image.as_ref().map(|image| ImageStore::of(&shape.spec).hold(image));
     let Ok(_hold) = hold.transpose() else { return };
     let id = format!("ready-{}", uuid::Uuid::now_v7().simple());
     let made = launch(&SandboxSpec { id, ..shape.spec }, shape.image, None).await;

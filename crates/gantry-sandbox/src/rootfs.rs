@@ -17,6 +17,8 @@ use crate::seed::Seed;
 
 /// Uid and gid of the user `runner` inside.
 pub const RUNNER_ID: u32 = 1001;
+/// Id of what belongs to nobody inside.
+pub const NOBODY: u32 = 65_534;
 /// Most lower layers of one overlay (the kernel takes 500; a mount's options have one page).
 pub const MAX_LAYERS: usize = 128;
 
@@ -78,7 +80,7 @@ pub fn assemble(
         let names = attach_lowers(places, index, part, map)?;
         let target = places.root.join(part.target.strip_prefix("/").unwrap_or(&part.target));
         let options = format!(
-            "lowerdir={names},upperdir={},workdir={},volatile,metacopy=off",
+            "lowerdir={names},upperdir={},workdir={},volatile,metacopy=off,redirect_dir=off",
             upper.display(),
             work.display()
         );

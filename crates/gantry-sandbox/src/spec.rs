@@ -243,6 +243,29 @@ pub struct FileEntry {
     pub dir: bool,
 }
 
+/// What to copy into the root, as a Dockerfile's `COPY` and `ADD` do.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CopySpec {
+    /// Absolute directory that no source leads out of.
+    pub context: String,
+    /// Sources below it, with `*`, `?` and `[]`; none only makes the target, as a directory.
+    pub sources: Vec<String>,
+    /// Lines of a `.dockerignore`.
+    pub ignore: Vec<String>,
+    /// Where to; absolute, with a final `/` for a directory.
+    pub target: String,
+    /// New owner as in `--chown`; root when absent.
+    pub owner: Option<String>,
+    /// Keeps the owners of the sources.
+    pub keep_owner: bool,
+    /// New permission bits of everything.
+    pub mode: Option<u32>,
+    /// Unpacks tar archives.
+    pub unpack: bool,
+    /// Copies nothing: only says what the digest would be.
+    pub dry: bool,
+}
+
 /// What to pack into a tar stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackSpec {

@@ -514,6 +514,12 @@ pub struct RunnerArgs {
     /// Where sandboxes and caches of images are kept.
     #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Days after which an image that no job used is removed.
+    #[arg(long, value_name = "N", default_value_t = 14, env = "GANTRY_IMAGES_DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub images_days: u32,
+    /// GiB that images may take; beyond it the least recently used are removed.
+    #[arg(long, value_name = "N", default_value_t = 50, env = "GANTRY_IMAGES_GIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub images_gib: u32,
     /// Accept leases that ask for no isolation.
     #[arg(long)]
     pub allow_process_isolation: bool,

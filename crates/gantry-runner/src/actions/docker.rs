@@ -2,28 +2,45 @@
 //!
 //! Not in here: the container ([`gantry_sandbox::Beside`]) and its view of the job ([`crate::step::room`]).
 
+use gantry_api::lease::SandboxPolicy;
 use gantry_core::Usage;
 use gantry_sandbox::service::options::words;
-use gantry_sandbox::{Beside, BesideSpec};
+use gantry_sandbox::{Beside, BesideImage, BesideSpec, SandboxError};
 use gantry_workflow::expr::{self, Value};
 use gantry_workflow::model::{DockerRuns, Env, Template};
 use gantry_workflow::whole;
 
 use super::local::input_vars;
-use super::unsupported;
 use crate::attempt::{Attempt, Frame, place};
+use crate::build::BuiltImage;
 use crate::contexts::{Contexts, Vars, vars_value};
 use crate::exec::{Ended, Until};
 use crate::failure::Failure;
 use crate::job::file_of_machine;
+use crate::paths::join;
 use crate::step::room::{Room, WORKSPACE, directories};
 use crate::step::{Given, StepCx, script::Process, timed_out};
+
+/// The image of a run.
+#[derive(Debug, Clone)]
+pub enum RunImage {
+    /// A name, without `docker://`.
+    Named(String),
+    /// One that was built from a Dockerfile.
+    Built(Box<BuiltImage>),
+}
+
+impl Default for RunImage {
+    fn default() -> Self {
+        Self::Named(String::new())
+    }
+}
 
 /// One run of a container.
 #[derive(Debug, Clone, Default)]
 pub struct DockerRun {
-    /// The image, without `docker://`.
-    pub image: String,
+    /// The image.
+    pub image: RunImage,
     /// Replaces the image's entry point.
     pub entrypoint: Option<String>,
     /// Replaces the image's command.
@@ -49,7 +66,7 @@ impl Attempt<'_> {
         given: &mut Given,
     ) -> Result<(), Failure> {
         let run = DockerRun {
-            image,
+            image: RunImage::Named(image),
             entrypoint: input(&with, "entrypoint"),
             args: arguments(cx, &with)?,
             extra: input_vars(&with),
@@ -60,23 +77,26 @@ impl Attempt<'_> {
     }
 
     /// The container of an action in an image of its own.
-    pub(super) fn container_run(
-        &self,
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn container_run(
+        &mut self,
         frame: &Frame,
         cx: StepCx<'_>,
         dir: &str,
         name: (String, String),
         runs: &DockerRuns,
         inputs: &Vars,
+        given: &mut Given,
     ) -> Result<DockerRun, Failure> {
-        let Some(image) = runs.image.strip_prefix("docker://") else {
-            let what = format!("{dir} (image: {})", runs.image);
-            return Err(unsupported(
-                cx,
-                &what,
-                "an image is not built from a Dockerfile here; publish it and write \
-                 `image: docker://…`, or make it a composite action",
-            ));
+        let mut built = Usage::default();
+        let image = match runs.image.strip_prefix("docker://") {
+            Some(image) => RunImage::Named(image.to_owned()),
+            None => {
+                let file = join(dir, &runs.image);
+                let image = self.build_image(cx, &file, &mut built).await;
+                given.usage = sum(&given.usage, &built);
+                RunImage::Built(Box::new(image?))
+            }
         };
         let mut extra = Vars::new();
         for (key, template) in &own_env(runs, inputs, dir)? {
@@ -98,7 +118,7 @@ impl Attempt<'_> {
         };
         let entrypoint = runs.entrypoint.clone().filter(|e| !e.is_empty());
         Ok(DockerRun {
-            image: image.to_owned(),
+            image,
             entrypoint: entrypoint.or_else(|| input(inputs, "entrypoint")),
             args,
             extra,
@@ -139,40 +159,68 @@ impl Attempt<'_> {
 
     /// Makes the container, unless the time of the step or the job ends before.
     async fn room(&self, cx: StepCx<'_>, run: &DockerRun) -> Result<Room, Failure> {
-        let images = &self.facts.lease.spec.sandbox.images;
-        let image = images.get(&run.image).unwrap_or(&run.image);
-        if image == &run.image && file_of_machine(image) {
-            return Err(Failure::policy(format!(
-                "step `{}` uses a file of the machine, `{image}`, which only the hub file may: give it a \
-                 name in `images` there ({})",
-                cx.name, cx.place
-            )));
-        }
+        let image = match &run.image {
+            RunImage::Built(built) => {
+                BesideImage::Built(Box::new(built.image.clone()), built.name.clone())
+            }
+            RunImage::Named(name) => {
+                let policy = &self.facts.lease.spec.sandbox;
+                BesideImage::Named(allowed_image(policy, cx, name)?.to_owned())
+            }
+        };
         let directories = directories(self.facts.paths);
         for (source, _) in &directories {
             self.sandbox.mkdir(source).await?;
         }
         let spec = BesideSpec {
             suffix: format!("x{}", uuid::Uuid::new_v4().simple()),
-            image: image.clone(),
+            image,
             entrypoint: run.entrypoint.clone().map(|program| vec![program]),
             command: run.args.clone(),
             directories: directories.clone(),
         };
+        let failed = |f: Failure| f.during(&format!("step `{}` ({})", cx.name, cx.place));
+        let started = Beside::start(self.sandbox, self.spec, spec);
+        let beside = self.in_time(cx, started).await.map_err(failed)?;
+        beside.sandbox.mark_step(cx.name);
+        Ok(Room { beside, directories })
+    }
+
+    /// Waits for something of a sandbox, unless the time of the step or the job ends before.
+    pub(crate) async fn in_time<T>(
+        &self,
+        cx: StepCx<'_>,
+        work: impl Future<Output = Result<T, SandboxError>>,
+    ) -> Result<T, Failure> {
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         tokio::select! {
-            started = Beside::start(self.sandbox, self.spec, spec) => {
-                let failed = |f: Failure| f.during(&format!("step `{}` ({})", cx.name, cx.place));
-                let beside = started.map_err(|e| failed(e.into()))?;
-                beside.sandbox.mark_step(cx.name);
-                Ok(Room { beside, directories })
-            }
+            done = work => done.map_err(Failure::from),
             ended = until.reached() => Err(match (ended, self.facts.stop.why()) {
                 (Ended::Stopped, Some(why)) => Failure(why.verdict()),
                 _ => timed_out(cx),
             }),
         }
     }
+}
+
+/// The image that the hub file gives this name, or the reference as it is. Only the hub file may name files of the
+/// machine.
+pub(crate) fn allowed_image<'i>(
+    policy: &'i SandboxPolicy,
+    cx: StepCx<'_>,
+    name: &'i str,
+) -> Result<&'i str, Failure> {
+    if let Some(known) = policy.images.get(name) {
+        return Ok(known);
+    }
+    if file_of_machine(name) {
+        return Err(Failure::policy(format!(
+            "step `{}` uses a file of the machine, `{name}`, which only the hub file may: give it a name in `images` \
+             there ({})",
+            cx.name, cx.place
+        )));
+    }
+    Ok(name)
 }
 
 /// An input that is not empty.

@@ -51,7 +51,7 @@ impl Attempt<'_> {
                     self.run_composite(frame, cx, dir, file, name, &action, inputs, given).await
                 }
                 ActionRuns::JavaScript { .. } | ActionRuns::Docker(_) => {
-                    let own = self.own_run(frame, cx, dir, name, &action, inputs)?;
+                    let own = self.own_run(frame, cx, dir, name, &action, inputs, given).await?;
                     let Some((run, pre, post)) = own else { return Ok(()) };
                     self.run_parts(frame, cx, run, (&pre, &post), given).await
                 }
@@ -61,14 +61,16 @@ impl Attempt<'_> {
     }
 
     /// The program of an action that is one, with what runs before and after it.
-    pub(super) fn own_run(
-        &self,
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn own_run(
+        &mut self,
         frame: &Frame,
         cx: StepCx<'_>,
         dir: &str,
         name: (String, String),
         action: &Action,
         inputs: Vars,
+        given: &mut Given,
     ) -> Result<Option<(OwnRun, Part, Part)>, Failure> {
         Ok(match &action.runs {
             ActionRuns::Composite { .. } => None,
@@ -83,7 +85,7 @@ impl Attempt<'_> {
                 Some((OwnRun::Node(run), pre.clone(), post.clone()))
             }
             ActionRuns::Docker(runs) => {
-                let run = self.container_run(frame, cx, dir, name, runs, &inputs)?;
+                let run = self.container_run(frame, cx, dir, name, runs, &inputs, given).await?;
                 Some((OwnRun::Docker(run), runs.pre.clone(), runs.post.clone()))
             }
         })

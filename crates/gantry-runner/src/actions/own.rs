@@ -193,7 +193,8 @@ impl Attempt<'_> {
         let with = self.texts(frame, &env, "with", with).await?;
         let (action, _) = self.read_action(&dir, cx).await?;
         let inputs = self.action_inputs(frame, &action, with, cx).await?;
-        let Some((mut run, pre, post)) = self.own_run(frame, cx, &dir, from, &action, inputs)?
+        let Some((mut run, pre, post)) =
+            self.own_run(frame, cx, &dir, from, &action, inputs, given).await?
         else {
             return Ok(false);
         };

@@ -250,7 +250,8 @@ impl Attempt<'_> {
         self.summary.push_str(&self.facts.log.redact(text));
     }
 
-    fn limits(&self) -> Limits {
+    /// The job's limits as messages name them.
+    pub(crate) fn limits(&self) -> Limits {
         let r = &self.facts.lease.spec.sandbox.resources;
         Limits {
             memory: format!("limit {}", bytes_text(r.memory_bytes)),
@@ -300,12 +301,14 @@ fn allows_unsecure(vars: &Vars) -> bool {
         .is_some_and(|v| v.trim().eq_ignore_ascii_case("true"))
 }
 
-struct Limits {
+/// Limits in words.
+pub(crate) struct Limits {
     memory: String,
     disk: String,
 }
 
-fn judge(
+/// What the end of a step's process says of the step.
+pub(crate) fn judge(
     exit: &ExecExit,
     ended: Ended,
     cx: StepCx<'_>,

@@ -20,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// An image with a few programs of this machine, `WHO=image` and an entry point that shows its arguments.
 fn image(dir: &Path) -> String {
-    let layer = layer(&["sh", "cat", "id", "ls", "mkdir"]);
+    let layer = layer(&["sh", "cat", "id", "ls", "mkdir", "getent"]);
     let hex: String = Sha256::digest(&layer).iter().map(|b| format!("{b:02x}")).collect();
     let config = serde_json::json!({
         "os": "linux", "architecture": if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" },
@@ -70,7 +70,7 @@ fn put(archive: &mut tar::Builder<Vec<u8>>, name: &str, bytes: &[u8], mode: u32)
 }
 
 /// Runs in a container with the image `tools`; `None` where this machine cannot make one.
-async fn run(mut fixture: Fixture) -> Option<Done> {
+pub async fn run(mut fixture: Fixture) -> Option<Done> {
     let dir = tempfile::tempdir().expect("a directory");
     fixture.isolation = "container";
     fixture.images.insert("tools".to_owned(), image(dir.path()));

@@ -4,6 +4,7 @@
 mod actions;
 mod container;
 mod docker;
+mod dockerfile;
 mod ends;
 mod hub;
 mod steps;
@@ -22,5 +23,6 @@ fn main() {
     trials.extend(table::trials());
     trials.extend(container::trials());
     trials.extend(docker::trials());
+    trials.extend(dockerfile::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

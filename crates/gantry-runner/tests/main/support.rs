@@ -32,6 +32,10 @@ pub struct Fixture {
     pub isolation: &'static str,
     pub memory_bytes: u64,
     pub images: IndexMap<String, String>,
+    /// Directory of the runner, where it outlives the job.
+    pub state_dir: Option<PathBuf>,
+    pub repository: &'static str,
+    pub git_ref: &'static str,
     leg: usize,
 }
 
@@ -63,11 +67,15 @@ impl Fixture {
             isolation: "process",
             memory_bytes: 1 << 30,
             images: IndexMap::new(),
+            state_dir: None,
+            repository: "acme/lib",
+            git_ref: "refs/heads/main",
             leg: 0,
         }
     }
 
     pub fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.retain(|(known, _, _)| known != path);
         self.files.push((path.to_owned(), text.to_owned(), 0o644));
         self
     }
@@ -132,13 +140,13 @@ impl Fixture {
         let event = Event {
             name: "push".to_owned(),
             payload: Value::object([("number", Value::from(7.0))]),
-            git_ref: "refs/heads/main".to_owned(),
+            git_ref: self.git_ref.to_owned(),
             sha: "a".repeat(40),
             actor: "octo".to_owned(),
             ..Event::default()
         };
         let settings = Settings {
-            repository: "acme/lib".to_owned(),
+            repository: self.repository.to_owned(),
             workflow_path: path.to_owned(),
             labels: vec!["ubuntu-latest".to_owned()],
             run_id: 42,
@@ -192,9 +200,10 @@ impl Fixture {
 
     pub async fn run_with(self, stop: &Stop) -> Done {
         let dir = tempfile::tempdir().expect("a directory");
+        let state_dir = self.state_dir.clone().unwrap_or_else(|| dir.path().to_owned());
         let host = Host {
             name: "test-runner".to_owned(),
-            state_dir: dir.path().to_owned(),
+            state_dir: state_dir.clone(),
             process_path: std::env::var("PATH").unwrap_or_default(),
             ready: std::sync::Arc::default(),
         };
@@ -204,7 +213,7 @@ impl Fixture {
             state.steps.clear();
         }
         gantry_runner::run(self.lease(), &host, &self.hub, stop).await;
-        let left: Vec<PathBuf> = std::fs::read_dir(dir.path().join("sandboxes"))
+        let left: Vec<PathBuf> = std::fs::read_dir(state_dir.join("sandboxes"))
             .map(|d| d.filter_map(|e| Some(e.ok()?.path())).collect())
             .unwrap_or_default();
         assert!(left.is_empty(), "the sandbox left {left:?}");

@@ -14,7 +14,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::{
-    Assignment, Finished, LaunchRequest, Ready, Reply, read_message, shared, sys, write_message,
+    Assignment, Finished, LaunchRequest, Ready, Reply, Share, read_message, shared, sys,
+    write_message,
 };
 use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
@@ -159,7 +160,7 @@ impl Job {
                 rootfs::assemble(&places, &parts, None, base, map.as_fd())?;
             }
             None => {
-                let seed = bundle::seed(spec, &parts);
+                let seed = bundle::seed(&self.request, &parts);
                 rootfs::assemble(&places, &parts, Some(&seed), base, map.as_fd())?;
             }
         }
@@ -196,6 +197,15 @@ impl Job {
         self.dir.path.join("disk.img")
     }
 
+    /// Writes what changed in the container as a layer, if somebody waits for it.
+    fn write_layer(&self) -> io::Result<()> {
+        let draft = self.request.share.as_ref().and_then(|share| share.draft.as_ref());
+        let Some(draft) = draft.filter(|draft| draft.exists()) else { return Ok(()) };
+        let upper = Path::new(MOUNT_PLACE).join("disk/u0");
+        let most = self.request.spec.resources.disk_bytes;
+        crate::image::commit::write(&upper, self.base, most, &Share::layer(draft))
+    }
+
     /// Kills what runs, reads the counters, removes everything that is ours.
     fn finish(&mut self, pid: Option<i32>) -> Finished {
         kill_all(pid, &self.groups);
@@ -203,6 +213,9 @@ impl Job {
         let mut finished =
             Finished { usage: self.groups.usage(), oom_kills: self.groups.oom_kills(), left: None };
         let mut left = Vec::new();
+        if let Err(e) = self.write_layer() {
+            left.push(format!("the layer cannot be written: {e}"));
+        }
         if let Err(e) = self.groups.remove() {
             left.push(e.to_string());
         }

@@ -19,6 +19,7 @@ pub use job::Streams;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 use gantry_core::Usage;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,17 @@ pub struct Share {
     pub pid: i32,
     /// Directory in the running one, and where it is in the new one.
     pub directories: Vec<(String, String)>,
+    /// File in the image store for the layer of what changes in the container; while it exists at the container's end, the
+    /// layer is written beside it, as [`Share::layer`]. Its root has nothing that belongs to no image.
+    #[serde(default)]
+    pub draft: Option<PathBuf>,
+}
+
+impl Share {
+    /// Where the whole layer is, for a `draft`.
+    pub fn layer(draft: &Path) -> PathBuf {
+        draft.with_extension("tar")
+    }
 }
 
 /// What the helper answers.

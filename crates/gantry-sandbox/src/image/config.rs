@@ -80,6 +80,8 @@ struct Process {
     cmd: Option<Vec<String>>,
     exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
     healthcheck: Option<Check>,
+    shell: Option<Vec<String>>,
+    on_build: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -190,6 +192,8 @@ impl Config {
             cmd: process.cmd.unwrap_or_default(),
             exposed_ports,
             healthcheck: process.healthcheck.and_then(|c| health_check(&c)),
+            shell: process.shell.unwrap_or_default(),
+            on_build: process.on_build.unwrap_or_default(),
             digest,
         }
     }

@@ -41,19 +41,9 @@ pub(crate) async fn unpack(
     scratch: &Path,
 ) -> Result<(), String> {
     let fresh = scratch.join("layer");
-    let fail = |e: std::io::Error| format!("`{}` cannot be made: {e}", fresh.display());
-    std::fs::create_dir(&fresh).map_err(fail)?;
-    let order = Order {
-        size: blob.size,
-        into: fresh.clone(),
-        lowers: wanted.lowers.clone(),
-        max_bytes: super::MAX_LAYER_BYTES,
-        max_entries: super::MAX_LAYER_ENTRIES,
-    };
-    let answer = run(blob.open()?, &order).await?;
-    if let Some(error) = answer.error {
-        return Err(format!("the layer `{}` cannot be unpacked: {error}", wanted.diff_id));
-    }
+    let answer = unpack_into(blob, &wanted.lowers, &fresh)
+        .await
+        .map_err(|error| format!("the layer `{}` cannot be unpacked: {error}", wanted.diff_id))?;
     for (what, should, is) in [
         ("the blob", digest, &answer.blob_digest),
         ("the layer", Some(wanted.diff_id.as_str()), &answer.diff_id),
@@ -74,6 +64,25 @@ pub(crate) async fn unpack(
     );
     std::fs::rename(&fresh, &wanted.dir)
         .map_err(|e| format!("`{}` cannot be published: {e}", wanted.dir.display()))
+}
+
+/// Unpacks a blob into the new directory `fresh`, above the layers `lowers` (the topmost first).
+pub(crate) async fn unpack_into(
+    blob: &Blob,
+    lowers: &[PathBuf],
+    fresh: &Path,
+) -> Result<Answer, String> {
+    let fail = |e: std::io::Error| format!("`{}` cannot be made: {e}", fresh.display());
+    std::fs::create_dir(fresh).map_err(fail)?;
+    let order = Order {
+        size: blob.size,
+        into: fresh.to_owned(),
+        lowers: lowers.to_vec(),
+        max_bytes: super::MAX_LAYER_BYTES,
+        max_entries: super::MAX_LAYER_ENTRIES,
+    };
+    let mut answer = run(blob.open()?, &order).await?;
+    answer.error.take().map_or(Ok(answer), Err)
 }
 
 /// Runs the child with the blob as its standard input.

@@ -6,6 +6,9 @@
 
 mod archive;
 mod blob;
+mod built;
+mod collect;
+pub mod commit;
 mod config;
 mod layer;
 mod registry;
@@ -18,7 +21,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::HealthCheck;
-pub use store::{Collected, ImageHold, ImageStore};
+pub use collect::{Collected, Limits};
+pub(crate) use config::named;
+pub use store::{ImageHold, ImageStore};
 
 /// Most layers of one image; an overlay cannot stack many more.
 pub const MAX_LAYERS: usize = 128;
@@ -40,7 +45,7 @@ fn is_offline() -> bool {
 }
 
 /// An image whose layers are unpacked on this machine, with what its configuration says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PreparedImage {
     /// Directories of the layers, the topmost first.
     pub layers: Vec<PathBuf>,
@@ -58,6 +63,13 @@ pub struct PreparedImage {
     pub exposed_ports: Vec<u16>,
     /// Health check of the image.
     pub healthcheck: Option<HealthCheck>,
-    /// Digest of the manifest, `sha256:…`; of the configuration for a docker archive, which has no manifest.
+    /// What runs a command in shell form; empty is `/bin/sh -c`.
+    #[serde(default)]
+    pub shell: Vec<String>,
+    /// Instructions for images that are built on this one.
+    #[serde(default)]
+    pub on_build: Vec<String>,
+    /// Digest of the manifest, `sha256:…`; of the configuration for a docker archive, which has no manifest;
+    /// the key of the last instruction for one that was built here.
     pub digest: String,
 }

@@ -1,13 +1,13 @@
-//! The store of images on this machine: what is there, what is fetched, what can go.
+//! The store of images on this machine: what is there, what is fetched.
 //!
 //! `layers/<chain>` unpacked layers · `images/<digest>.json` what an image consists of · `refs/<hash>` the digest
-//! that a tag last had · `locks/`, `tmp/`. Not in here: formats.
+//! that a tag last had · `sizes/<chain>` the size of a layer ·
+//! `locks/`, `tmp/`. Not in here: formats, what can go ([`super::collect`]).
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::archive::{Files, Found, in_docker_archive, in_layout};
 use super::blob::Blob;
@@ -19,27 +19,15 @@ use super::{MAX_BLOB_BYTES, PreparedImage};
 use crate::handle::SandboxError;
 use crate::spec::Credentials;
 
-/// Scratch directories older than this belong to nobody, in seconds.
-const STALE_SCRATCH_SECONDS: u64 = 24 * 60 * 60;
-
 /// A directory with images, shared by all processes that use it.
 #[derive(Debug, Clone)]
 pub struct ImageStore {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
 }
 
 /// Keeps an image from being collected while it lives.
 #[derive(Debug)]
 pub struct ImageHold(#[allow(dead_code, reason = "the lock goes with the file")] File);
-
-/// What a collection removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Collected {
-    /// Images.
-    pub images: usize,
-    /// Layers that no image uses any more.
-    pub layers: usize,
-}
 
 /// Where the layers of an image come from.
 enum Origin {
@@ -75,9 +63,7 @@ impl ImageStore {
         reference: &str,
         credentials: Option<&Credentials>,
     ) -> Result<PreparedImage, String> {
-        for dir in ["layers", "images", "refs", "locks", "tmp"] {
-            self.make_dir(dir)?;
-        }
+        self.make_dirs()?;
         let scratch = tempfile::Builder::new()
             .prefix("image-")
             .tempdir_in(self.dir.join("tmp"))
@@ -183,16 +169,7 @@ impl ImageStore {
         origin: Origin,
         scratch: &Path,
     ) -> Result<PreparedImage, String> {
-        // Shared with other pulls, exclusive for a collection.
-        let store_lock = self.dir.join("locks/store");
-        let _store = tokio::task::spawn_blocking(move || {
-            let file = File::options().create(true).append(true).open(store_lock)?;
-            file.lock_shared()?;
-            Ok::<_, std::io::Error>(file)
-        })
-        .await
-        .map_err(|e| e.to_string())?
-        .map_err(|e| format!("the image store cannot be locked: {e}"))?;
+        let _store = self.shared_lock().await?;
         let mut layers: Vec<PathBuf> = Vec::new();
         for (at, chain_id) in chain(config.diff_ids()).iter().enumerate() {
             let name = hex_of(chain_id)?;
@@ -210,9 +187,21 @@ impl ImageStore {
             layers.insert(0, wanted.dir);
         }
         let image = config.prepared(layers, digest);
-        let text = serde_json::to_vec(&image).map_err(|e| e.to_string())?;
-        publish(scratch, &self.record(&image.digest)?, &text)?;
+        self.record_image(&image, scratch)?;
         Ok(image)
+    }
+
+    /// The store's lock: shared while layers are added, exclusive for a collection.
+    pub(super) async fn shared_lock(&self) -> Result<File, String> {
+        let path = self.dir.join("locks/store");
+        tokio::task::spawn_blocking(move || {
+            let file = File::options().create(true).append(true).open(path)?;
+            file.lock_shared()?;
+            Ok::<_, std::io::Error>(file)
+        })
+        .await
+        .map_err(|e| e.to_string())?
+        .map_err(|e| format!("the image store cannot be locked: {e}"))
     }
 
     async fn one_layer(
@@ -237,12 +226,12 @@ impl ImageStore {
         }
     }
 
-    fn record(&self, digest: &str) -> Result<PathBuf, String> {
+    pub(super) fn record(&self, digest: &str) -> Result<PathBuf, String> {
         Ok(self.dir.join("images").join(format!("{}.json", hex_of(digest)?)))
     }
 
     /// An image that is there with all its layers.
-    fn stored(&self, digest: &str) -> Option<PreparedImage> {
+    pub(super) fn stored(&self, digest: &str) -> Option<PreparedImage> {
         let bytes = std::fs::read(self.record(digest).ok()?).ok()?;
         let image: PreparedImage = serde_json::from_slice(&bytes).ok()?;
         image.layers.iter().all(|l| l.is_dir()).then_some(image)
@@ -259,55 +248,15 @@ impl ImageStore {
         if self.stored(&image.digest).is_none() {
             return Err(fail("it was removed meanwhile; start again".to_owned()));
         }
+        // The order in which a collection takes images.
+        if let Err(error) = file.set_modified(SystemTime::now()) {
+            tracing::warn!(%error, image = image.digest, "the use of an image cannot be noted");
+        }
         Ok(ImageHold(file))
     }
 
-    /// Removes images that were not fetched for `unused_for` and that nobody holds, then layers of no image, then what
-    /// crashes left. Waits for running pulls.
-    pub async fn collect(&self, unused_for: Duration) -> Result<Collected, SandboxError> {
-        let store = self.clone();
-        tokio::task::spawn_blocking(move || store.collect_now(unused_for))
-            .await
-            .map_err(|e| SandboxError::Machine(e.to_string()))?
-            .map_err(|e| SandboxError::Machine(format!("images cannot be collected: {e}")))
-    }
-
-    fn collect_now(&self, unused_for: Duration) -> std::io::Result<Collected> {
-        let mut removed = Collected::default();
-        if !self.dir.join("locks").is_dir() {
-            return Ok(removed);
-        }
-        let store = File::options().create(true).append(true).open(self.dir.join("locks/store"))?;
-        store.lock()?;
-        let mut used = BTreeSet::new();
-        for entry in self.dir.join("images").read_dir()? {
-            let path = entry?.path();
-            let file = File::open(&path)?;
-            let free = old(&path, unused_for) && file.try_lock().is_ok();
-            let image: Option<PreparedImage> =
-                std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            match image {
-                Some(image) if !free => used.extend(image.layers),
-                _ => {
-                    std::fs::remove_file(&path)?;
-                    removed.images += 1;
-                }
-            }
-        }
-        for entry in self.dir.join("layers").read_dir()? {
-            let path = entry?.path();
-            if !used.contains(&path) {
-                std::fs::remove_dir_all(&path)?;
-                removed.layers += 1;
-            }
-        }
-        for entry in self.dir.join("tmp").read_dir()? {
-            let path = entry?.path();
-            if old(&path, Duration::from_secs(STALE_SCRATCH_SECONDS)) {
-                std::fs::remove_dir_all(&path)?;
-            }
-        }
-        Ok(removed)
+    pub(super) fn make_dirs(&self) -> Result<(), String> {
+        ["layers", "images", "refs", "locks", "tmp"].iter().try_for_each(|dir| self.make_dir(dir))
     }
 
     fn make_dir(&self, name: &str) -> Result<(), String> {
@@ -320,14 +269,8 @@ impl ImageStore {
     }
 }
 
-fn old(path: &Path, age: Duration) -> bool {
-    let modified = path.symlink_metadata().and_then(|m| m.modified());
-    let since = modified.map(|m| SystemTime::now().duration_since(m).unwrap_or_default());
-    since.is_ok_and(|since| since >= age)
-}
-
 /// Writes a file whole or not at all.
-fn publish(scratch: &Path, to: &Path, bytes: &[u8]) -> Result<(), String> {
+pub(super) fn publish(scratch: &Path, to: &Path, bytes: &[u8]) -> Result<(), String> {
     let fail = |e: std::io::Error| format!("`{}` cannot be written: {e}", to.display());
     let fresh = scratch.join("fresh");
     std::fs::write(&fresh, bytes).map_err(fail)?;

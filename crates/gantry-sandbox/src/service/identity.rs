@@ -44,7 +44,7 @@ fn account_file(image: &PreparedImage, path: &str) -> String {
 }
 
 /// Reads `name`, `uid`, `name:group`, `uid:gid` or nothing (root).
-fn resolve(user: &str, passwd: &str, group: &str) -> Result<Identity, String> {
+pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<Identity, String> {
     let (user, wanted_group) = match user.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (user, None),

@@ -22,6 +22,10 @@ fn main() {
         trial("layers_keep_what_an_overlay_needs", sources::layers_keep_what_an_overlay_needs),
         trial("every_source_gives_the_same_image", sources::every_source_gives_the_same_image),
         trial("layers_are_shared_and_collected", sources::layers_are_shared_and_collected),
+        trial(
+            "beyond_a_size_the_least_recently_used_goes",
+            sources::beyond_a_size_the_least_recently_used_goes,
+        ),
         trial("parents_look_as_below", sources::parents_look_as_below),
         trial("concurrent_pulls_unpack_once", sources::concurrent_pulls_unpack_once),
         trial("links_never_lead_out", hostile::links_never_lead_out),

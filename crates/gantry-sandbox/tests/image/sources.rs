@@ -3,9 +3,11 @@
 //! Not in here: bad ones.
 
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tar::EntryType::{Directory, Fifo, Link, Regular, Symlink};
+
+use gantry_sandbox::ImageLimits;
 
 use crate::build::{bench, block_on, gzip, image, tar_of};
 
@@ -92,21 +94,25 @@ pub fn every_source_gives_the_same_image() {
     assert!(tag.to_string().ends_with("it has no tag `nope`, only: v1"), "{tag}");
 }
 
+fn limits(unused_seconds: u64) -> ImageLimits {
+    ImageLimits { unused_for: Duration::from_secs(unused_seconds), max_bytes: u64::MAX }
+}
+
 pub fn layers_are_shared_and_collected() {
     let bench = bench();
     let one = bench.prepare(&image(&[base(), tar_of(&[("a", Regular, "1")])])).unwrap();
     let two = bench.prepare(&image(&[base(), tar_of(&[("a", Regular, "2")])])).unwrap();
     assert_eq!(one.layers[1], two.layers[1], "the base is unpacked once");
     assert_ne!(one.layers[0], two.layers[0]);
-    let young = block_on(bench.store.collect(Duration::from_secs(3600))).unwrap();
+    let young = block_on(bench.store.collect(limits(3600))).unwrap();
     assert_eq!((young.images, young.layers), (0, 0));
     let hold = bench.store.hold(&two).unwrap();
-    let removed = block_on(bench.store.collect(Duration::ZERO)).unwrap();
+    let removed = block_on(bench.store.collect(limits(0))).unwrap();
     assert_eq!((removed.images, removed.layers), (1, 1));
     assert!(!one.layers[0].exists() && two.layers.iter().all(|l| l.is_dir()));
     assert!(bench.store.hold(&one).is_err(), "gone");
     drop(hold);
-    let removed = block_on(bench.store.collect(Duration::ZERO)).unwrap();
+    let removed = block_on(bench.store.collect(limits(0))).unwrap();
     assert_eq!((removed.images, removed.layers), (1, 2));
     assert_eq!(bench.dir.path().join("store/layers").read_dir().unwrap().count(), 0);
     assert_eq!(bench.dir.path().join("store/tmp").read_dir().unwrap().count(), 0);
@@ -143,4 +149,31 @@ pub fn concurrent_pulls_unpack_once() {
     assert!(all.iter().all(|p| p.as_ref().unwrap() == first));
     let inode = first.layers[0].metadata().unwrap().ino();
     assert_eq!(bench.prepare(&made).unwrap().layers[0].metadata().unwrap().ino(), inode);
+}
+
+pub fn beyond_a_size_the_least_recently_used_goes() {
+    let bench = bench();
+    let big = "x".repeat(64 << 10);
+    let old = bench.prepare(&image(&[base(), tar_of(&[("old", Regular, &big)])])).unwrap();
+    let new = bench.prepare(&image(&[base(), tar_of(&[("new", Regular, &big)])])).unwrap();
+    let record =
+        |digest: &str| bench.dir.path().join("store/images").join(format!("{}.json", &digest[7..]));
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    std::fs::File::open(record(&old.digest)).unwrap().set_modified(hour_ago).unwrap();
+    let all = block_on(bench.store.collect(limits(u64::MAX))).unwrap();
+    assert_eq!((all.images, all.layers), (0, 0));
+    assert!(all.bytes >= 2 << 16, "{all:?}");
+    let less = ImageLimits { max_bytes: all.bytes - 1, ..limits(u64::MAX) };
+    let done = block_on(bench.store.collect(less)).unwrap();
+    assert_eq!((done.images, done.layers), (1, 1));
+    assert!(!record(&old.digest).exists() && record(&new.digest).exists());
+    assert!(done.bytes < all.bytes && new.layers.iter().all(|l| l.is_dir()));
+    // Using an image counts as a use of it.
+    let again = bench.prepare(&image(&[base(), tar_of(&[("old", Regular, &big)])])).unwrap();
+    std::fs::File::open(record(&new.digest)).unwrap().set_modified(hour_ago).unwrap();
+    drop(bench.store.hold(&new).unwrap());
+    std::fs::File::open(record(&again.digest)).unwrap().set_modified(hour_ago).unwrap();
+    let done = block_on(bench.store.collect(less)).unwrap();
+    assert_eq!(done.images, 1);
+    assert!(record(&new.digest).exists());
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gantry_core::Resources;
 use gantry_runner::agent;
+use gantry_sandbox::ImageLimits;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ const MAX_TOKEN_BYTES: u64 = 4096;
 /// What a runner offers whose limits are caps and no reservations, in bytes.
 const UNBOUNDED_BYTES: u64 = 1 << 60;
 
+/// Seconds of a day.
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// How long a runner whose hub is gone may take to end its sandboxes.
 const GONE_GRACE: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,10 @@ async fn serve(args: RunnerArgs, token: String, data: &std::path::Path) -> Done 
         features: vec![format!("isolation={isolation}")],
         state_dir: data.join("runner"),
         process_path: std::env::var("PATH").unwrap_or_default(),
+        images: ImageLimits {
+            unused_for: Duration::from_secs(u64::from(args.images_days) * DAY_SECONDS),
+            max_bytes: u64::from(args.images_gib) << 30,
+        },
     };
     let ended = tokio::select! {
         ended = agent::run(options, soft, hard) => ended,

@@ -101,7 +101,16 @@ pub fn name_files(hostname: &str) -> [(&'static str, String); 2] {
 }
 
 /// What the job finds at its start.
-pub fn seed(spec: &SandboxSpec, parts: &[Part]) -> Seed {
+pub fn seed(request: &LaunchRequest, parts: &[Part]) -> Seed {
+    let spec = &request.spec;
+    if request.share.as_ref().is_some_and(|share| share.draft.is_some()) {
+        // Only what mounts need; the rest would become part of the layer.
+        let directories = ["/dev", "/proc", "/sys", "/.gantry", guest::DIR];
+        return Seed {
+            directories: directories.map(|p| (p.to_owned(), 0o755, 0)).into(),
+            files: names(spec),
+        };
+    }
     let owner = owner(spec);
     let mut directories: Vec<(String, u32, u32)> =
         ["/dev", "/proc", "/sys", "/run", "/.gantry", guest::DIR]
@@ -114,15 +123,20 @@ pub fn seed(spec: &SandboxSpec, parts: &[Part]) -> Seed {
     directories.extend(spec.directories.iter().map(|d| (d.clone(), 0o755, owner)));
     let passwd = with_runner(Account::Passwd, &lower_text(parts, "/etc/passwd"));
     let group = with_runner(Account::Group, &lower_text(parts, "/etc/group"));
-    let file = |path: &str, text: String| (path.to_owned(), text, 0o644);
-    let mut files = vec![
-        file("/etc/passwd", passwd),
-        file("/etc/group", group),
-        file("/etc/resolv.conf", "nameserver 127.0.0.1\noptions edns0 timeout:2\n".to_owned()),
-    ];
-    files.extend(name_files(&spec.hostname).map(|(path, text)| file(path, text)));
+    let mut files = names(spec);
+    files.push(("/etc/passwd".to_owned(), passwd, 0o644));
+    files.push(("/etc/group".to_owned(), group, 0o644));
     files.push(("/usr/local/bin/sudo".to_owned(), guest::sudo_script(), 0o755));
     Seed { directories, files }
+}
+
+/// The files about names that are mounted over the root.
+fn names(spec: &SandboxSpec) -> Vec<(String, String, u32)> {
+    let file = |path: &str, text: String| (path.to_owned(), text, 0o644);
+    let resolver = "nameserver 127.0.0.1\noptions edns0 timeout:2\n".to_owned();
+    let mut files = vec![file("/etc/resolv.conf", resolver)];
+    files.extend(name_files(&spec.hostname).map(|(path, text)| file(path, text)));
+    files
 }
 
 /// What the document needs to know beside the request.

@@ -2,6 +2,7 @@
 //!
 //! Not in here: each of them.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -58,7 +59,7 @@ pub async fn launch_unchecked(
     spec: &SandboxSpec,
     stock: Option<&Stock>,
 ) -> Result<Launched, SandboxError> {
-    let store = image_store(spec);
+    let store = ImageStore::of(spec);
     let image = match &spec.rootfs {
         RootFs::Host => None,
         RootFs::Image(reference) => {
@@ -104,9 +105,11 @@ pub(crate) async fn launch_beside(
     identity: Identity,
     neighbour: &Neighbour,
     directories: Vec<(String, String)>,
+    draft: Option<PathBuf>,
 ) -> Result<Launched, SandboxError> {
-    let share = Share { base: neighbour.base, pid: neighbour.pid, directories };
-    let targets = neighbour.services.clone();
+    // As with `docker build`, an image is built without the job's services.
+    let targets = if draft.is_some() { Vec::new() } else { neighbour.services.clone() };
+    let share = Share { base: neighbour.base, pid: neighbour.pid, directories, draft };
     let around = Around { services: Services::default(), targets };
     let image_env = image.env.clone();
     let container = launch(spec, Some(image), Some(share)).await?;
@@ -128,11 +131,6 @@ struct Around {
     services: Services,
     /// What its gateway reaches.
     targets: Vec<ServiceTarget>,
-}
-
-/// The images of a state directory.
-pub(crate) fn image_store(spec: &SandboxSpec) -> ImageStore {
-    ImageStore::new(spec.state_dir.join("images"))
 }
 
 /// A container with its gateway as the place of a sandbox; with the pid of its PID 1.

@@ -21,7 +21,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-pub(crate) use job::{image_store, launch_beside, launch_service};
+pub(crate) use job::{launch_beside, launch_service};
 pub use job::{launch_job, launch_unchecked};
 
 use crate::cgroup::JobGroups;

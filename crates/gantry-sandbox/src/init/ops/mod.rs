@@ -1,6 +1,8 @@
 //! File operations. They run in a child of PID 1 that has become the sandbox's user: data comes on
 //! descriptor 0, data goes to descriptor 1, the answer goes to descriptor 3.
 
+mod context;
+mod copy;
 mod files;
 mod glob;
 mod hash;
@@ -49,6 +51,7 @@ fn run(op: &Op, input: File, output: File) -> Outcome {
         Op::Hash { root, patterns } => hash::hash_files(root, patterns),
         Op::Unpack { dir } => unpack::unpack(dir, input),
         Op::Pack(spec) => pack::pack(spec, output),
+        Op::Copy(spec) => copy::copy(spec),
     }
 }
 
