@@ -1,6 +1,6 @@
 //! Artifacts and caches on the wire.
 
-use gantry_core::{ArtifactId, Digest};
+use gantry_core::{ArtifactId, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A kept output of a run.
@@ -18,6 +18,9 @@ pub struct ArtifactInfo {
     pub files: u64,
     /// The blob: a tar compressed with zstd.
     pub blob: Digest,
+    /// Until when it is kept; `None` is as long as the hub's data.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
 }
 
 /// A cache entry that was found.

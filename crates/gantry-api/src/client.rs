@@ -108,6 +108,23 @@ pub struct ArtifactUpload {
     pub size: u64,
     /// Whether an artifact of that name is replaced.
     pub overwrite: bool,
+    /// Days that it is kept; `None` is as long as the hub's data.
+    pub retention_days: Option<u32>,
+}
+
+/// Which run's artifacts are asked for; without fields those of the lease's own run and of its upstreams.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ArtifactQuery {
+    /// `github.run_id` of another run.
+    pub run: Option<u64>,
+    /// Its repository, `owner/name`; the lease's own when absent.
+    pub repository: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ArtifactRemove<'a> {
+    epoch: u64,
+    name: &'a str,
 }
 
 #[derive(Serialize)]
@@ -218,10 +235,26 @@ impl Client {
         Ok(response.bytes_stream().map(|part| part.map_err(std::io::Error::other)).boxed())
     }
 
-    /// Artifacts of the run and of its upstreams.
-    pub async fn artifacts(&self, lease: LeaseId) -> Result<Vec<ArtifactInfo>, ClientError> {
+    /// Artifacts of the run and of its upstreams, or of another run.
+    pub async fn artifacts(
+        &self,
+        lease: LeaseId,
+        query: &ArtifactQuery,
+    ) -> Result<Vec<ArtifactInfo>, ClientError> {
         let call = self.lease_call(Method::GET, route::ARTIFACTS, lease);
-        json(call.body(|r| r.timeout(CALL_TIMEOUT))).await
+        json(call.body(|r| r.query(query).timeout(CALL_TIMEOUT))).await
+    }
+
+    /// Removes an artifact of the lease's own run.
+    pub async fn remove_artifact(
+        &self,
+        lease: LeaseId,
+        epoch: u64,
+        name: &str,
+    ) -> Result<(), ClientError> {
+        let call = self.lease_call(Method::DELETE, route::ARTIFACTS, lease);
+        let query = ArtifactRemove { epoch, name };
+        call.body(|r| r.query(&query).timeout(CALL_TIMEOUT)).send().await.map(|_| ())
     }
 
     /// Uploads an artifact (tar.zst).

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gantry_core::{AttemptId, Digest, EgressPolicy, JobId, LeaseId, Resources, RunId};
+use gantry_core::{AttemptId, Digest, EgressPolicy, Fault, JobId, LeaseId, Resources, RunId};
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Env, Job, RunDefaults, Wholes};
 use gantry_workflow::remote::Refusal;
@@ -126,6 +126,34 @@ pub struct SourceRef {
     pub git_ref: String,
     /// Whether the tree differs from the commit.
     pub dirty: bool,
+    /// Its submodules, parents before their children; `None` when nobody asked for them.
+    #[serde(default)]
+    pub submodules: Option<Vec<SubmoduleRef>>,
+}
+
+/// A repository at a path of another one's tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmoduleRef {
+    /// Path below the root of the outermost repository.
+    pub path: String,
+    /// Whether it is a submodule of a submodule.
+    pub nested: bool,
+    /// Commit, 40 hex digits.
+    pub sha: String,
+    /// Blob with its tree and a `.git` of depth 1; `None` when it could not be had.
+    pub blob: Option<Digest>,
+    /// Why it could not be had.
+    #[serde(default)]
+    pub problem: Option<MissingSubmodule>,
+}
+
+/// Why a submodule is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingSubmodule {
+    /// A sentence.
+    pub why: String,
+    /// Whose fault it is: the repository's, the rules', or that of where it comes from.
+    pub fault: Fault,
 }
 
 /// How a job is kept apart: decided by the hub, never by the workflow.

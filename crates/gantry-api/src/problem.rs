@@ -72,6 +72,8 @@ pub mod code {
     pub const ARTIFACT_NAME: &str = "artifact/name";
     /// More artifacts than a run may have.
     pub const ARTIFACT_TOO_MANY: &str = "artifact/too-many";
+    /// There is no such artifact, or no such run with artifacts.
+    pub const ARTIFACT_UNKNOWN: &str = "artifact/unknown";
     /// A cache key that cannot be used.
     pub const CACHE_KEY: &str = "cache/key";
     /// No such blob, or one that the lease may not read.
@@ -94,6 +96,7 @@ pub mod code {
         ARTIFACT_EXISTS,
         ARTIFACT_NAME,
         ARTIFACT_TOO_MANY,
+        ARTIFACT_UNKNOWN,
         CACHE_KEY,
         BLOB_UNKNOWN,
         HUB_INTERNAL,

@@ -32,6 +32,8 @@ pub const LEASE_TTL_MS: u64 = 30_000;
 pub const MAX_INFRA_ATTEMPTS: u32 = 3;
 /// Most artifacts of one run.
 pub const MAX_ARTIFACTS_PER_RUN: usize = 500;
+/// Longest time that an artifact with `retention-days` is kept (GitHub's most).
+pub const MAX_ARTIFACT_RETENTION_DAYS: u32 = 400;
 /// Levels of workflows that call each other, the first one included.
 pub const MAX_CALL_LEVELS: usize = 10;
 /// Different workflows that one workflow calls, directly or through others.

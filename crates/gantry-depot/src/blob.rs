@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
-use gantry_core::Digest;
+use gantry_core::{Digest, Timestamp};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
@@ -144,6 +144,24 @@ impl Depot {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Removes a blob that was kept last before this moment; says whether it was. A younger one may belong to
+    /// something that is not written down yet.
+    ///
+    /// # Errors
+    /// The storage cannot be written.
+    pub async fn remove_older(&self, digest: &Digest, than: Timestamp) -> Result<bool, DepotError> {
+        let meta = match self.store.head(&key(digest)).await {
+            Ok(meta) => meta,
+            Err(object_store::Error::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        if meta.last_modified.timestamp_micros() >= than.0 {
+            return Ok(false);
+        }
+        self.store.delete(&key(digest)).await?;
+        Ok(true)
     }
 }
 

@@ -3,10 +3,11 @@
 //! Not in here: the order of things (see [`crate::job`]) and what steps do.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use gantry_api::lease::Lease;
 use gantry_api::report::{Annotation, CacheUse};
-use gantry_core::{Span, Verdict};
+use gantry_core::{Digest, Span, Verdict};
 use gantry_sandbox::{JobUser, Sandbox, SandboxReport, SandboxSpec};
 use gantry_workflow::expr::{self, ExprError, Status, Value};
 use gantry_workflow::model::{Env, Template, Wholes};
@@ -14,7 +15,7 @@ use gantry_workflow::whole;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
-use crate::actions::Post;
+use crate::actions::{Began, Post};
 use crate::board::Board;
 use crate::contexts::{Contexts, Vars, arch, set, vars_value};
 use crate::failure::Failure;
@@ -66,6 +67,10 @@ pub struct Attempt<'a> {
     pub path: Vec<String>,
     /// Post steps in the order their actions ran.
     pub posts: Vec<Post>,
+    /// What of actions ran before the first step, and is not taken up by its step yet.
+    pub began: Vec<Began>,
+    /// Directories of actions of other repositories that were unpacked, with the blob.
+    pub unpacked: HashMap<String, Digest>,
     /// Problem matchers at work.
     pub matchers: Vec<Matcher>,
     /// Annotations in order.

@@ -10,7 +10,8 @@ use gantry_sandbox::Stream;
 use crate::command_file::may_be_set;
 use crate::contexts::Vars;
 use crate::log::{JobLog, Lines, Piece, text};
-use crate::matcher::Matcher;
+use crate::matcher::{self, Matcher};
+use crate::paths::{join, within};
 use crate::workflow_command::{Command, Place, Reader};
 
 /// Most annotations of one step that are kept (GitHub keeps 10 of each kind).
@@ -21,6 +22,8 @@ pub const MAX_ANNOTATIONS: usize = 50;
 pub struct Output<'a> {
     log: &'a JobLog,
     step: Option<u32>,
+    /// Directories that stand for the root of the repository in paths.
+    roots: Vec<String>,
     reader: Reader,
     stdout: (Lines, MaskStream),
     stderr: (Lines, MaskStream),
@@ -40,14 +43,29 @@ pub struct Output<'a> {
     pub refused: Option<String>,
 }
 
+/// A file with matchers that must be read before the next line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatcherFile {
+    /// As the command names it.
+    pub path: String,
+    /// Its matchers are added, or else removed.
+    pub add: bool,
+}
+
 impl<'a> Output<'a> {
-    /// For the step with this index.
-    ///
-    /// `unsecure` lets the commands work that any printed text could use.
-    pub fn new(log: &'a JobLog, step: Option<u32>, matchers: Vec<Matcher>, unsecure: bool) -> Self {
+    /// For the step with this index; files below `roots` are named from there, and matcher files without a root of their
+    /// own lie below the first. `unsecure` lets the commands work that any printed text could use.
+    pub fn new(
+        log: &'a JobLog,
+        step: Option<u32>,
+        roots: Vec<String>,
+        matchers: Vec<Matcher>,
+        unsecure: bool,
+    ) -> Self {
         Self {
             log,
             step,
+            roots,
             reader: Reader::new(unsecure),
             stdout: Default::default(),
             stderr: Default::default(),
@@ -76,8 +94,13 @@ impl<'a> Output<'a> {
         out.into_iter().chain(err).collect()
     }
 
-    /// Takes one line. Gives the path of a matcher file that must be loaded before the next line.
-    pub fn line(&mut self, stream: Stream, piece: &Piece) -> Option<String> {
+    /// Where a file lies that a command names.
+    pub fn place_of(&self, path: &str) -> String {
+        join(self.roots.first().map_or("/", String::as_str), path)
+    }
+
+    /// Takes one line. Gives a matcher file that must be read before the next line.
+    pub fn line(&mut self, stream: Stream, piece: &Piece) -> Option<MatcherFile> {
         if !(piece.start && piece.end) {
             let masks = match stream {
                 Stream::Stdout => &mut self.stdout.1,
@@ -100,7 +123,7 @@ impl<'a> Output<'a> {
         self.obey(command, &line)
     }
 
-    fn obey(&mut self, command: Command, line: &str) -> Option<String> {
+    fn obey(&mut self, command: Command, line: &str) -> Option<MatcherFile> {
         match command {
             Command::Text => self.plain(line),
             Command::Group(title) => self.log.line(self.step, LineKind::Group, &title),
@@ -118,7 +141,8 @@ impl<'a> Output<'a> {
             Command::SaveState(name, value) => {
                 self.state.insert(name, value);
             }
-            Command::AddMatcher(path) => return Some(path),
+            Command::AddMatcher(path) => return Some(MatcherFile { path, add: true }),
+            Command::RemoveMatchersOf(path) => return Some(MatcherFile { path, add: false }),
             Command::RemoveMatcher(owner) => self.matchers.retain(|m| m.owner != owner),
             Command::Echo(_) | Command::Stop(_) | Command::Resume => {}
             Command::SetEnv(name, value) if may_be_set(&name) => {
@@ -130,23 +154,33 @@ impl<'a> Output<'a> {
             }
             Command::AddPath(dir) => self.path.push(dir),
             Command::Idle(reason) => self.annotate(LineKind::Warning, &reason, Place::default()),
-            Command::Refused(reason) => {
-                self.annotate(LineKind::Error, &reason, Place::default());
-                self.refused.get_or_insert(reason);
-            }
+            Command::Refused(reason) => self.refuse(reason),
         }
         None
     }
 
+    /// Says why a command is refused; the step fails.
+    pub fn refuse(&mut self, reason: String) {
+        self.annotate(LineKind::Error, &reason, Place::default());
+        self.refused.get_or_insert(reason);
+    }
+
     fn plain(&mut self, line: &str) {
-        let problem = self.matchers.iter_mut().find_map(|m| m.line(&strip_colours(line)));
-        match problem {
-            Some(problem) => {
+        match matcher::find(&mut self.matchers, &strip_colours(line)) {
+            Some(mut problem) => {
+                problem.place.file = problem.place.file.map(|file| self.below_root(&file));
                 self.remember(problem.kind, &problem.message, problem.place);
                 self.log.line(self.step, problem.kind, line);
             }
             None => self.log.line(self.step, LineKind::Out, line),
         }
+    }
+
+    /// A path as the repository has it.
+    fn below_root(&self, file: &str) -> String {
+        let root = self.roots.iter().find(|root| within(file, root) && file != root.as_str());
+        let file = root.map_or(file, |root| file[root.len()..].trim_start_matches('/'));
+        file.strip_prefix("./").unwrap_or(file).to_owned()
     }
 
     /// Writes and keeps an annotation.
@@ -177,12 +211,7 @@ impl<'a> Output<'a> {
     /// Takes the matchers of a file, or says in the log why not.
     pub fn add_matchers(&mut self, path: &str, file: Result<Vec<Matcher>, String>) {
         match file {
-            Ok(matchers) => {
-                for matcher in matchers {
-                    self.matchers.retain(|m| m.owner != matcher.owner);
-                    self.matchers.push(matcher);
-                }
-            }
+            Ok(matchers) => matcher::add(&mut self.matchers, matchers),
             Err(reason) => {
                 let text = format!("the problem matchers of `{path}` are not used: {reason}");
                 self.annotate(LineKind::Warning, &text, Place::default());

@@ -54,6 +54,8 @@ pub enum Command {
     AddMatcher(String),
     /// Removes the problem matcher of an owner.
     RemoveMatcher(String),
+    /// Removes the problem matchers of a file.
+    RemoveMatchersOf(String),
     /// Commands are shown in the log, or not any more.
     Echo(bool),
     /// Commands are ordinary text until this token comes.
@@ -120,13 +122,25 @@ pub fn parse(line: &str) -> Option<Raw> {
     })
 }
 
+/// Commands that have an older form.
+const OLD: &[&str] = &[
+    "group",
+    "endgroup",
+    "error",
+    "warning",
+    "notice",
+    "debug",
+    "add-mask",
+    "add-matcher",
+    "remove-matcher",
+];
+
 /// The older form `##[name key=value;]text`.
 fn parse_old(line: &str) -> Option<Raw> {
     let start = line.find("##[")?;
     let (head, text) = line[start + 3..].split_once(']')?;
     let (name, properties) = head.split_once(' ').unwrap_or((head, ""));
-    let known = ["group", "endgroup", "error", "warning", "notice", "debug", "add-mask"];
-    known.contains(&name.to_ascii_lowercase().as_str()).then(|| Raw {
+    OLD.contains(&name.to_ascii_lowercase().as_str()).then(|| Raw {
         name: name.to_ascii_lowercase(),
         properties: read_properties(properties, ';', unescape_property),
         text: unescape(text),
@@ -177,9 +191,8 @@ fn interpret(raw: &Raw, unsecure: bool) -> Command {
         "set-output" => named(property("name"), "set-output", |n| Command::SetOutput(n, text)),
         "save-state" => named(property("name"), "save-state", |n| Command::SaveState(n, text)),
         "add-matcher" if !text.is_empty() => Command::AddMatcher(text),
-        "remove-matcher" => {
-            named(property("owner").or(Some(text)), "remove-matcher", Command::RemoveMatcher)
-        }
+        "add-matcher" => Command::Idle("`add-matcher` needs a file".to_owned()),
+        "remove-matcher" => remove_matcher(property("owner"), text),
         "echo" => match text.trim().to_ascii_lowercase().as_str() {
             "on" => Command::Echo(true),
             "off" => Command::Echo(false),
@@ -226,6 +239,14 @@ fn stop(token: String) -> Command {
     }
 }
 
+fn remove_matcher(owner: Option<String>, file: String) -> Command {
+    match owner {
+        Some(owner) if file.is_empty() => Command::RemoveMatcher(owner),
+        None if !file.is_empty() => Command::RemoveMatchersOf(file),
+        _ => Command::Idle("`remove-matcher` needs either an `owner` or a file".to_owned()),
+    }
+}
+
 fn named(name: Option<String>, command: &str, make: impl FnOnce(String) -> Command) -> Command {
     match name {
         Some(name) if !name.is_empty() => make(name),
@@ -252,6 +273,8 @@ mod tests {
     #[case("plain text", Command::Text)]
     #[case("::group::A title", Command::Group("A title".into()))]
     #[case("##[group]A title", Command::Group("A title".into()))]
+    #[case("##[add-matcher]/x/m.json", Command::AddMatcher("/x/m.json".into()))]
+    #[case("##[remove-matcher owner=x]", Command::RemoveMatcher("x".into()))]
     #[case("::endgroup::", Command::EndGroup)]
     #[case("::add-mask::s%25cret%0A", Command::AddMask("s%cret\n".into()))]
     #[case("::set-output name=a::b::c", Command::SetOutput("a".into(), "b::c".into()))]
@@ -260,6 +283,7 @@ mod tests {
     #[case("  ::notice::indented", Command::Message(LineKind::Notice, "indented".into(), Place::default()))]
     #[case("::echo::on", Command::Echo(true))]
     #[case("::remove-matcher owner=tsc::", Command::RemoveMatcher("tsc".into()))]
+    #[case("::remove-matcher::a.json", Command::RemoveMatchersOf("a.json".into()))]
     fn lines_mean_what_they_say(#[case] line: &str, #[case] expected: Command) {
         assert_eq!(Reader::default().read(line), expected);
     }

@@ -94,6 +94,21 @@ async fn hand_on(
     let mut over = false;
     while !(over && pending.is_empty()) {
         tokio::select! {
+            // Sizes and signals before the keys that come after them, and both before a flood of output.
+            biased;
+            order = orders.recv() => match order {
+                Some(Order::Signal(signal)) => {
+                    channel.tell(Kind::Signal, Bytes::copy_from_slice(&signal.to_le_bytes()));
+                }
+                Some(Order::Resize(size)) => {
+                    let _ = channel.request(|id| Frame::resize(id, size));
+                }
+                None => return,
+            },
+            Some(bytes) = keys.recv(), if typed < TYPED_BYTES => {
+                typed += bytes.len();
+                channel.tell(Kind::Data, bytes);
+            }
             permit = sender.reserve(), if !pending.is_empty() => {
                 let (Ok(permit), Some(event)) = (permit, pending.pop_front()) else { return };
                 channel.credit(weight(&event));
@@ -107,19 +122,6 @@ async fn hand_on(
                 }
                 pending.extend(event_of(&frame, &exit));
             }
-            Some(bytes) = keys.recv(), if typed < TYPED_BYTES => {
-                typed += bytes.len();
-                channel.tell(Kind::Data, bytes);
-            }
-            order = orders.recv() => match order {
-                Some(Order::Signal(signal)) => {
-                    channel.tell(Kind::Signal, Bytes::copy_from_slice(&signal.to_le_bytes()));
-                }
-                Some(Order::Resize(size)) => {
-                    let _ = channel.request(|id| Frame::resize(id, size));
-                }
-                None => return,
-            },
         }
     }
 }

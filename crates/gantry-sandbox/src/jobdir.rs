@@ -47,6 +47,11 @@ pub fn jobs_dir(state_dir: &Path) -> PathBuf {
     state_dir.join("jobs")
 }
 
+/// What the helper's process of a sandbox writes to its standard error.
+pub fn log_path(state_dir: &Path, id: &str) -> PathBuf {
+    jobs_dir(state_dir).join(format!("{id}.log"))
+}
+
 /// Whether an id can name a sandbox.
 pub fn valid_id(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';

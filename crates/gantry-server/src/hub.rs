@@ -81,6 +81,7 @@ impl Hub {
         let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
         db.write(move |tx| Box::pin(async move { tx.hub_insert(&hub).await })).await?;
         instance::take_over_the_dead(&db, &logs, dir).await?;
+        crate::collect::expired(&db, &depot, now()).await?;
         let secret = match &options.token {
             Some(given) => given.clone(),
             None => Secret(token()?),

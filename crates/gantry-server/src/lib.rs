@@ -7,6 +7,7 @@
 //! Not in here: sandboxes, steps, the hub file and the terminal.
 
 pub mod actions;
+mod collect;
 pub mod driver;
 pub mod error;
 pub mod events;

@@ -96,6 +96,21 @@ pub struct AttemptView {
     pub log_bytes: u64,
 }
 
+impl AttemptView {
+    /// The steps as they ran: what an action has to run before the first step was found after the steps were listed.
+    /// One that never began stays behind the one before it.
+    pub fn steps_in_order(&self) -> Vec<&StepRecord> {
+        let mut last = None;
+        let began = |step: &StepRecord| {
+            last = step.started.or(last);
+            last
+        };
+        let mut keyed: Vec<_> = self.steps.iter().map(began).zip(&self.steps).collect();
+        keyed.sort_by_key(|(began, _)| *began);
+        keyed.into_iter().map(|(_, step)| step).collect()
+    }
+}
+
 /// One thing that has to hold before a run or job goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Constraint {

@@ -29,6 +29,15 @@ pub struct ArtifactRecord {
     pub created: Timestamp,
     /// The attempt that kept it; `None` in stores older than this field.
     pub attempt: Option<AttemptId>,
+    /// Until when it is kept; `None` is as long as the store.
+    pub expires: Option<Timestamp>,
+}
+
+impl ArtifactRecord {
+    /// Whether its time is over.
+    pub fn is_expired(&self, at: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= at)
+    }
 }
 
 /// A cache entry of a repository.
@@ -58,6 +67,7 @@ fn read_artifact(row: &Row) -> Result<ArtifactRecord, StoreError> {
         blob_bytes: row.uint("blob_bytes")?,
         created: row.time("created_us")?,
         attempt: row.opt_parsed("attempt")?,
+        expires: row.opt_time("expires_us")?,
     })
 }
 
@@ -85,6 +95,27 @@ impl Conn {
     ) -> Result<Option<ArtifactRecord>, StoreError> {
         let row = self.row(statements::ARTIFACT_FETCH, vals![run, name]).await?;
         row.as_ref().map(read_artifact).transpose()
+    }
+
+    /// At most `limit` artifacts whose time is over.
+    pub async fn artifact_list_expired(
+        &mut self,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<ArtifactRecord>, StoreError> {
+        let rows = self.rows(statements::ARTIFACT_LIST_EXPIRED, vals![at, limit]).await?;
+        rows.iter().map(read_artifact).collect()
+    }
+
+    /// Repositories that have an artifact with this blob.
+    pub async fn artifact_blob_owners(&mut self, blob: &Digest) -> Result<Vec<String>, StoreError> {
+        let rows = self.rows(statements::ARTIFACT_BLOB_OWNERS, vals![blob]).await?;
+        rows.iter().map(|row| row.text("repository")).collect()
+    }
+
+    /// Whether an artifact or a cache entry has this blob.
+    pub async fn blob_in_use(&mut self, blob: &Digest) -> Result<bool, StoreError> {
+        Ok(self.row(statements::BLOB_IN_USE, vals![blob]).await?.is_some())
     }
 
     /// The cache entry with just this key and version.
@@ -128,15 +159,20 @@ impl Tx {
     /// Adds an artifact; says whether its name was free.
     pub async fn artifact_insert(&mut self, a: &ArtifactRecord) -> Result<bool, StoreError> {
         let mut vals = vals![a.id, a.run, &a.repository, &a.name, a.size, a.files];
-        vals.extend(vals![&a.blob, a.blob_bytes, a.created, a.attempt]);
+        vals.extend(vals![&a.blob, a.blob_bytes, a.created, a.attempt, a.expires]);
         Ok(self.execute(statements::ARTIFACT_INSERT, vals).await? == 1)
     }
 
     /// Puts an artifact in the place of the one with its name; says whether there was one.
     pub async fn artifact_replace(&mut self, a: &ArtifactRecord) -> Result<bool, StoreError> {
         let mut vals = vals![a.run, &a.name, a.id, a.size, a.files];
-        vals.extend(vals![&a.blob, a.blob_bytes, a.created, a.attempt]);
+        vals.extend(vals![&a.blob, a.blob_bytes, a.created, a.attempt, a.expires]);
         Ok(self.execute(statements::ARTIFACT_REPLACE, vals).await? == 1)
+    }
+
+    /// Removes an artifact; says whether it was there.
+    pub async fn artifact_delete(&mut self, run: RunId, name: &str) -> Result<bool, StoreError> {
+        Ok(self.execute(statements::ARTIFACT_DELETE, vals![run, name]).await? == 1)
     }
 
     /// Adds a cache entry; one that exists stays as it is. Says whether it was added.

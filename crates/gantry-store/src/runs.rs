@@ -102,6 +102,16 @@ impl Conn {
         self.rows(statements::RUN_LIST, vals![limit]).await?.iter().map(read).collect()
     }
 
+    /// The newest runs of a repository, newest first.
+    pub async fn run_list_by_repository(
+        &mut self,
+        repository: &str,
+        limit: u32,
+    ) -> Result<Vec<RunRecord>, StoreError> {
+        let rows = self.rows(statements::RUN_LIST_BY_REPOSITORY, vals![repository, limit]).await?;
+        rows.iter().map(read).collect()
+    }
+
     /// Runs of a submission in their order.
     pub async fn run_list_by_submission(
         &mut self,

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0002_artifact_attempt.sql"),
     include_str!("../schema/0003_run_numbers.sql"),
     include_str!("../schema/0004_group_claims.sql"),
+    include_str!("../schema/0005_artifact_expiry.sql"),
 ];
 
 fn newest() -> i64 {

@@ -59,6 +59,7 @@ statements! {
     RUN_INSERT = concat!("INSERT INTO runs (", run_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)");
     RUN_FETCH = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
     RUN_LIST = concat!("SELECT ", run_columns!(), " FROM runs ORDER BY created_us DESC, id DESC LIMIT $1");
+    RUN_LIST_BY_REPOSITORY = concat!("SELECT ", run_columns!(), " FROM runs WHERE repository = $1 ORDER BY created_us DESC, id DESC LIMIT $2");
     RUN_LIST_BY_SUBMISSION = concat!("SELECT ", run_columns!(), " FROM runs WHERE submission = $1 ORDER BY seq");
     RUN_LIST_OPEN = concat!("SELECT ", run_columns!(), " FROM runs WHERE hub = $1 AND ended_us IS NULL ORDER BY id");
     RUN_STEP = "UPDATE runs SET state = $3, started_us = COALESCE(started_us, $4) WHERE id = $1 AND state = $2";
@@ -118,10 +119,14 @@ statements! {
     RUNNER_LIST_SEEN = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE seen_us >= $1 ORDER BY id";
     RUNNER_SEEN = "UPDATE runners SET seen_us = $2 WHERE id = $1";
 
-    ARTIFACT_INSERT = "INSERT INTO artifacts (id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (run, name) DO NOTHING";
-    ARTIFACT_REPLACE = "UPDATE artifacts SET id = $3, size = $4, files = $5, blob = $6, blob_bytes = $7, created_us = $8, attempt = $9 WHERE run = $1 AND name = $2";
-    ARTIFACT_LIST = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt FROM artifacts WHERE run = $1 ORDER BY name";
-    ARTIFACT_FETCH = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt FROM artifacts WHERE run = $1 AND name = $2";
+    ARTIFACT_INSERT = "INSERT INTO artifacts (id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (run, name) DO NOTHING";
+    ARTIFACT_REPLACE = "UPDATE artifacts SET id = $3, size = $4, files = $5, blob = $6, blob_bytes = $7, created_us = $8, attempt = $9, expires_us = $10 WHERE run = $1 AND name = $2";
+    ARTIFACT_LIST = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us FROM artifacts WHERE run = $1 ORDER BY name";
+    ARTIFACT_FETCH = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us FROM artifacts WHERE run = $1 AND name = $2";
+    ARTIFACT_DELETE = "DELETE FROM artifacts WHERE run = $1 AND name = $2";
+    ARTIFACT_LIST_EXPIRED = "SELECT id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us FROM artifacts WHERE expires_us <= $1 ORDER BY id LIMIT $2";
+    ARTIFACT_BLOB_OWNERS = "SELECT DISTINCT repository FROM artifacts WHERE blob = $1";
+    BLOB_IN_USE = "SELECT blob FROM artifacts WHERE blob = $1 UNION SELECT blob FROM caches WHERE blob = $1";
 
     CACHE_INSERT = "INSERT INTO caches (repository, key, version, blob, size, created_us, used_us) VALUES ($1, $2, $3, $4, $5, $6, $6) ON CONFLICT (repository, key, version) DO NOTHING";
     CACHE_FETCH = "SELECT key, version, blob, size, created_us FROM caches WHERE repository = $1 AND key = $2 AND version = $3";

@@ -45,6 +45,8 @@ pub struct Known {
     pub reference_unless: Vec<String>,
     /// Programs that the image must have.
     pub requires: Vec<String>,
+    /// Problem matchers that it brings along, by their owner.
+    pub matchers: Vec<String>,
     /// A composite action that does it, as an action file.
     pub action: Option<String>,
 }
@@ -79,6 +81,8 @@ pub enum Native {
     CacheSave,
     /// `actions/upload-artifact`.
     UploadArtifact,
+    /// `actions/upload-artifact/merge`.
+    MergeArtifacts,
     /// `actions/download-artifact`.
     DownloadArtifact,
 }

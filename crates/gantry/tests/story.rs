@@ -426,7 +426,7 @@ fn json_output_has_the_documented_keys() {
         assert_eq!(object.keys().collect::<Vec<_>>(), keys, "{command}");
         checked += 1;
     }
-    assert_eq!(checked, 11, "every row of the table");
+    assert_eq!(checked, 12, "every row of the table");
 }
 
 /// Starts a run and answers once the slow job has printed its line.

@@ -10,7 +10,7 @@ use gantry_workflow::model::{DockerRuns, Env, Template};
 use gantry_workflow::whole;
 
 use super::local::input_vars;
-use super::{Post, PostWork, unsupported};
+use super::unsupported;
 use crate::attempt::{Attempt, Frame, place};
 use crate::contexts::{Contexts, Vars, vars_value};
 use crate::exec::{Ended, Until};
@@ -59,18 +59,16 @@ impl Attempt<'_> {
         self.run_docker(frame, cx, &run, given).await.map(drop)
     }
 
-    /// Runs an action in an image of its own, and keeps its post entry point for the end.
-    #[allow(clippy::too_many_arguments)]
-    pub(super) async fn run_container_action(
-        &mut self,
-        frame: &mut Frame,
+    /// The container of an action in an image of its own.
+    pub(super) fn container_run(
+        &self,
+        frame: &Frame,
         cx: StepCx<'_>,
         dir: &str,
         name: (String, String),
         runs: &DockerRuns,
-        inputs: Vars,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
+        inputs: &Vars,
+    ) -> Result<DockerRun, Failure> {
         let Some(image) = runs.image.strip_prefix("docker://") else {
             let what = format!("{dir} (image: {})", runs.image);
             return Err(unsupported(
@@ -81,75 +79,33 @@ impl Attempt<'_> {
             ));
         };
         let mut extra = Vars::new();
-        for (key, template) in &own_env(runs, &inputs, dir)? {
+        for (key, template) in &own_env(runs, inputs, dir)? {
             extra.insert(
                 key.clone(),
-                with_inputs(&inputs, dir, &format!("runs.env.{key}"), template)?,
+                with_inputs(inputs, dir, &format!("runs.env.{key}"), template)?,
             );
         }
         // The workflow's own variables go before those of the action.
         let own = self.all_vars(frame, cx.env);
         extra.retain(|key, _| !own.contains_key(key));
-        extra.extend(input_vars(&inputs));
+        extra.extend(input_vars(inputs));
         let args = match &runs.args {
             Some(args) => {
-                let text = |t| with_inputs(&inputs, dir, "runs.args", t);
+                let text = |t| with_inputs(inputs, dir, "runs.args", t);
                 Some(args.iter().map(text).collect::<Result<Vec<_>, _>>()?)
             }
-            None => arguments(cx, &inputs)?,
+            None => arguments(cx, inputs)?,
         };
         let entrypoint = runs.entrypoint.clone().filter(|e| !e.is_empty());
-        let mut run = DockerRun {
+        Ok(DockerRun {
             image: image.to_owned(),
-            entrypoint: entrypoint.or_else(|| input(&inputs, "entrypoint")),
+            entrypoint: entrypoint.or_else(|| input(inputs, "entrypoint")),
             args,
             extra,
             action_name: cx.action_name.to_owned(),
             dir: Some(dir.to_owned()),
             action: name,
-        };
-        self.run_first(frame, cx, &mut run, runs, given).await?;
-        let done = self.run_docker(frame, cx, &run, given).await;
-        if let Some((last, condition)) = &runs.post {
-            if let Ok(state) = &done {
-                run.extra.extend(states(state.clone()));
-            }
-            run.entrypoint = Some(last.clone());
-            let condition = condition.as_ref().map_or("always()", |t| t.text.as_str());
-            self.posts.push(Post {
-                name: format!("Post {}", cx.name),
-                condition: condition.to_owned(),
-                env: cx.env.clone(),
-                place: cx.place.to_owned(),
-                work: PostWork::Docker(run),
-            });
-        }
-        done.map(drop)
-    }
-
-    /// Runs the first part of an action, if it has one. As on GitHub, one of the workspace has none: it was not there
-    /// when the job began.
-    async fn run_first(
-        &mut self,
-        frame: &mut Frame,
-        cx: StepCx<'_>,
-        run: &mut DockerRun,
-        runs: &DockerRuns,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
-        let Some((first, condition)) = runs.pre.as_ref().filter(|_| !run.action.0.is_empty())
-        else {
-            return Ok(());
-        };
-        let text = condition.as_ref().map_or("always()", |t| t.text.as_str());
-        let holds = self.eval(frame, cx.env, |cx| expr::condition(Some(text), cx)).await;
-        let broken = |e| Failure::user(format!("`pre-if` cannot be evaluated: {e} ({})", cx.place));
-        if holds.map_err(broken)? {
-            let first = DockerRun { entrypoint: Some(first.clone()), ..run.clone() };
-            let state = self.run_docker(frame, cx, &first, given).await?;
-            run.extra.extend(states(state));
-        }
-        Ok(())
+        })
     }
 
     /// Runs one container to its end. Gives the states that it saved.
@@ -259,10 +215,6 @@ fn own_env(runs: &DockerRuns, inputs: &Vars, dir: &str) -> Result<Env, Failure> 
         Failure::user(format!("`runs`: {m} ({place})"))
     })?;
     Ok(env)
-}
-
-fn states(saved: Vars) -> impl Iterator<Item = (String, String)> {
-    saved.into_iter().map(|(k, v)| (format!("STATE_{k}"), v))
 }
 
 /// What two containers, one after the other, used.

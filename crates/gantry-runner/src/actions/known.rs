@@ -52,6 +52,7 @@ impl Attempt<'_> {
                     _ => timed_out(cx),
                 }),
             }?;
+            crate::matcher::add(&mut self.matchers, crate::matcher::named(&known.matchers));
             return self.run_table_steps(frame, cx, known, (name, version), with, given).await;
         }
         let absent = self.absent(&known.requires).await?;
@@ -90,6 +91,7 @@ impl Attempt<'_> {
             }
             Some(Native::CacheSave) => self.cache_save_now(inputs).await?,
             Some(Native::UploadArtifact) => self.upload_artifact(inputs, given).await?,
+            Some(Native::MergeArtifacts) => self.merge_artifacts(inputs, given).await?,
             Some(Native::DownloadArtifact) => self.download_artifact(inputs, given).await?,
             None => version = Some(self.setup_tool(known, inputs, reference, given).await?),
         }

@@ -1,16 +1,16 @@
-//! Actions from the workspace, from other repositories of this hub and from those that it fetched: composite ones, and
-//! JavaScript ones with the image's `node`.
+//! Actions in a directory of the sandbox: composite ones, and JavaScript ones with the image's `node`.
+//!
+//! Not in here: where the directory comes from when it is not the workspace (see `fetch.rs`).
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use gantry_api::lease::RemoteAction;
+use gantry_core::Diagnostic;
 use gantry_core::limits::{MAX_COMPOSITE_DEPTH, MAX_WORKFLOW_FILE_BYTES};
-use gantry_core::{Diagnostic, Verdict};
 use gantry_workflow::expr::Status;
 use gantry_workflow::model::{Action, ActionRuns};
 use indexmap::IndexMap;
 
-use super::{Post, PostWork, unsupported};
+use super::own::{OwnRun, Part};
 use crate::attempt::{Attempt, Frame};
 use crate::contexts::{Vars, vars_value};
 use crate::failure::Failure;
@@ -24,10 +24,8 @@ pub struct NodeRun {
     pub dir: String,
     /// The script, absolute.
     pub file: String,
-    /// `INPUT_*`.
-    pub inputs: Vars,
-    /// States saved by the main script.
-    pub state: Vars,
+    /// Inputs and states.
+    pub extra: Vars,
     /// Value of `GITHUB_ACTION`.
     pub action_name: String,
     /// `owner/name` and ref, empty for local ones.
@@ -35,60 +33,6 @@ pub struct NodeRun {
 }
 
 impl Attempt<'_> {
-    /// Whether a repository is one of this hub's.
-    pub(super) fn is_registered(&self, repository: &str) -> bool {
-        self.facts.lease.spec.repositories.keys().any(|k| k.eq_ignore_ascii_case(repository))
-    }
-
-    /// Runs an action of another repository of this hub or of one that the hub fetched, or says that it is not supported.
-    pub(crate) fn run_registered<'s>(
-        &'s mut self,
-        frame: &'s mut Frame,
-        cx: StepCx<'s>,
-        name: (String, String),
-        path: &'s str,
-        with: Vars,
-        given: &'s mut Given,
-    ) -> BoxFuture<'s, Result<(), Failure>> {
-        async move {
-            let (repository, reference) = &name;
-            let known = &self.facts.lease.spec.repositories;
-            let found = known.iter().find(|(k, _)| k.eq_ignore_ascii_case(repository));
-            let what = match path.trim_matches('/') {
-                "" => format!("{repository}@{reference}"),
-                path => format!("{repository}/{path}@{reference}"),
-            };
-            let (source, of_hub) = match (found, self.facts.lease.spec.actions.get(&what)) {
-                (Some((_, source)), _) => (source.clone(), true),
-                (None, Some(RemoteAction::Here(source))) => (source.clone(), false),
-                (None, Some(RemoteAction::Refused(refusal))) => {
-                    let Failure(verdict) = unsupported(cx, &what, &refusal.explain());
-                    return Err(Failure(Verdict { fault: Some(refusal.fault()), ..verdict }));
-                }
-                (None, None) => return Err(unsupported(cx, &what, REMEDY)),
-            };
-            let dir = format!("{}/{repository}/{reference}", self.facts.paths.actions);
-            self.sandbox.remove(&dir, false).await?;
-            self.sandbox.mkdir(&dir).await?;
-            let blob = self.facts.link.blob(source.blob.clone()).await?;
-            self.sandbox.unpack(&dir, blob).await?;
-            let short = source.git_ref.rsplit('/').next().unwrap_or_default();
-            if of_hub
-                && reference != short
-                && *reference != source.sha
-                && *reference != source.git_ref
-            {
-                self.warn(&format!(
-                    "`{repository}` is taken as this hub has it (`{}`), not at `{reference}`",
-                    source.git_ref
-                ));
-            }
-            let dir = join(&dir, path);
-            self.run_local(frame, cx, &dir, name, with, given).await
-        }
-        .boxed()
-    }
-
     /// Runs the action in a directory of the sandbox.
     pub(crate) fn run_local<'s>(
         &'s mut self,
@@ -106,42 +50,62 @@ impl Attempt<'_> {
                 ActionRuns::Composite { .. } => {
                     self.run_composite(frame, cx, dir, file, name, &action, inputs, given).await
                 }
-                ActionRuns::JavaScript { main, post, .. } => {
-                    let inputs = input_vars(&inputs);
-                    let mut run = NodeRun {
-                        dir: dir.to_owned(),
-                        file: join(dir, main),
-                        inputs,
-                        state: Vars::new(),
-                        action_name: cx.action_name.to_owned(),
-                        action: name,
-                    };
-                    let done = self.run_node(frame, cx, &run, given).await;
-                    if let Some((file, condition)) = post {
-                        if let Ok(state) = &done {
-                            run.state.extend(state.clone());
-                        }
-                        run.file = join(dir, file);
-                        let condition = condition.as_ref().map_or("always()", |t| t.text.as_str());
-                        self.posts.push(Post {
-                            name: format!("Post {}", cx.name),
-                            condition: condition.to_owned(),
-                            env: cx.env.clone(),
-                            place: cx.place.to_owned(),
-                            work: PostWork::Node(run),
-                        });
-                    }
-                    done.map(drop)
-                }
-                ActionRuns::Docker(runs) => {
-                    self.run_container_action(frame, cx, dir, name, runs, inputs, given).await
+                ActionRuns::JavaScript { .. } | ActionRuns::Docker(_) => {
+                    let own = self.own_run(frame, cx, dir, name, &action, inputs)?;
+                    let Some((run, pre, post)) = own else { return Ok(()) };
+                    self.run_parts(frame, cx, run, (&pre, &post), given).await
                 }
             }
         }
         .boxed()
     }
 
-    async fn read_action(&self, dir: &str, cx: StepCx<'_>) -> Result<(Action, String), Failure> {
+    /// The program of an action that is one, with what runs before and after it.
+    pub(super) fn own_run(
+        &self,
+        frame: &Frame,
+        cx: StepCx<'_>,
+        dir: &str,
+        name: (String, String),
+        action: &Action,
+        inputs: Vars,
+    ) -> Result<Option<(OwnRun, Part, Part)>, Failure> {
+        Ok(match &action.runs {
+            ActionRuns::Composite { .. } => None,
+            ActionRuns::JavaScript { main, pre, post, .. } => {
+                let run = NodeRun {
+                    dir: dir.to_owned(),
+                    file: join(dir, main),
+                    extra: input_vars(&inputs),
+                    action_name: cx.action_name.to_owned(),
+                    action: name,
+                };
+                Some((OwnRun::Node(run), pre.clone(), post.clone()))
+            }
+            ActionRuns::Docker(runs) => {
+                let run = self.container_run(frame, cx, dir, name, runs, &inputs)?;
+                Some((OwnRun::Docker(run), runs.pre.clone(), runs.post.clone()))
+            }
+        })
+    }
+
+    /// The action in a directory, when there is one that can be read.
+    pub(super) async fn find_action(&self, dir: &str) -> Result<Option<Action>, Failure> {
+        for file in ["action.yml", "action.yaml"] {
+            let path = join(dir, file);
+            let max = MAX_WORKFLOW_FILE_BYTES as u64;
+            let Some(bytes) = self.sandbox.read_file(&path, max).await? else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            return Ok(gantry_workflow::model::read_action(&text, &path).0);
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn read_action(
+        &self,
+        dir: &str,
+        cx: StepCx<'_>,
+    ) -> Result<(Action, String), Failure> {
         for file in ["action.yml", "action.yaml"] {
             let path = join(dir, file);
             let max = MAX_WORKFLOW_FILE_BYTES as u64;
@@ -259,8 +223,6 @@ impl Attempt<'_> {
         run: &NodeRun,
         given: &mut Given,
     ) -> Result<Vars, Failure> {
-        let mut extra = run.inputs.clone();
-        extra.extend(run.state.iter().map(|(k, v)| (format!("STATE_{k}"), v.clone())));
         let mut inner = Frame {
             action_path: Some(run.dir.clone()),
             action: Some(run.action.clone()),
@@ -270,7 +232,7 @@ impl Attempt<'_> {
             argv: vec!["node".to_owned(), run.file.clone()],
             fallback: None,
             cwd: self.facts.paths.workspace.clone(),
-            extra,
+            extra: run.extra.clone(),
             script: None,
         };
         self.run_process(&mut inner, cx, process, given).await
@@ -282,10 +244,6 @@ pub(super) fn input_vars(inputs: &Vars) -> Vars {
     let name = |k: &str| format!("INPUT_{}", k.replace(' ', "_").to_uppercase());
     inputs.iter().map(|(k, v)| (name(k), v.clone())).collect()
 }
-
-const REMEDY: &str = "the runner does not have this action and no repository of this hub is called \
-                      so; add that repository to the hub file, or write the steps as `run:` or as a \
-                      local action";
 
 fn shown_path(path: &str, workspace: &str) -> String {
     if within(path, workspace) {

@@ -7,13 +7,15 @@ mod artifact;
 mod cache;
 mod checkout;
 pub(crate) mod docker;
+mod fetch;
 mod inputs;
 mod known;
 mod local;
+mod own;
 mod setup;
 mod version;
 
-use gantry_core::Verdict;
+use gantry_core::{Outcome, Usage, Verdict};
 use gantry_observe::log::LineKind;
 use gantry_workflow::expr::{self, Status};
 use gantry_workflow::model::Template;
@@ -25,9 +27,8 @@ use crate::failure::Failure;
 use crate::step::{Given, StepCx, StepEnd};
 
 pub use cache::SavePlan;
-pub use docker::DockerRun;
 pub use inputs::Inputs;
-pub use local::NodeRun;
+pub use own::{Began, OwnRun};
 
 /// What an action wants done after all steps.
 #[derive(Debug, Clone)]
@@ -49,10 +50,8 @@ pub struct Post {
 pub enum PostWork {
     /// Saves a cache.
     SaveCache(SavePlan),
-    /// Runs the post script of a JavaScript action.
-    Node(NodeRun),
-    /// Runs the post entry point of an action in an image of its own.
-    Docker(DockerRun),
+    /// Runs the last part of an action that is a program of its own.
+    Own(OwnRun),
 }
 
 /// What `uses:` names.
@@ -159,7 +158,12 @@ impl Attempt<'_> {
             Ok(()) => Verdict::success(),
             Err(Failure(verdict)) => verdict,
         };
-        if !outcome.is_success() {
+        Some(self.settle(frame, outcome, given.usage))
+    }
+
+    /// Enters the end of a step that the workflow does not name.
+    fn settle(&mut self, frame: &mut Frame, outcome: Verdict, usage: Usage) -> StepEnd {
+        if !matches!(outcome.outcome, Outcome::Success | Outcome::Skipped) {
             self.show_failure(&outcome);
             if frame.status == Status::Success {
                 frame.status = Status::Failure;
@@ -167,7 +171,7 @@ impl Attempt<'_> {
             frame.failure.get_or_insert_with(|| outcome.clone());
             self.job_status = frame.status;
         }
-        Some(StepEnd { conclusion: outcome.clone(), outcome, usage: given.usage })
+        StepEnd { conclusion: outcome.clone(), outcome, usage }
     }
 
     async fn do_post(
@@ -178,25 +182,15 @@ impl Attempt<'_> {
     ) -> Result<(), Failure> {
         match &post.work {
             PostWork::SaveCache(plan) => self.cache_save(plan).await,
-            PostWork::Node(run) => {
+            PostWork::Own(run) => {
                 let cx = StepCx {
                     name: &post.name,
-                    action_name: &run.action_name,
+                    action_name: run.action_name(),
                     place: &post.place,
                     env: &post.env,
                     deadline: None,
                 };
-                self.run_node(frame, cx, run, given).await.map(drop)
-            }
-            PostWork::Docker(run) => {
-                let cx = StepCx {
-                    name: &post.name,
-                    action_name: &run.action_name,
-                    place: &post.place,
-                    env: &post.env,
-                    deadline: None,
-                };
-                self.run_docker(frame, cx, run, given).await.map(drop)
+                self.run_own(frame, cx, run, given).await.map(drop)
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The middle of an attempt: sandbox up, steps, post steps, end.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use gantry_core::{Outcome, Usage, Verdict};
 use gantry_observe::log::LineKind;
@@ -68,6 +70,8 @@ pub(super) async fn execute(facts: Facts<'_>, host: &Host, broken: Option<&Failu
             env: prepared.env.clone(),
             path: Vec::new(),
             posts: Vec::new(),
+            began: Vec::new(),
+            unpacked: HashMap::new(),
             matchers: Vec::new(),
             annotations: Vec::new(),
             caches: Vec::new(),
@@ -185,6 +189,7 @@ async fn run_all(
     let spec = &facts.lease.spec;
     let mut frame =
         Frame { file: spec.workflow_path.clone(), inputs: spec.inputs.clone(), ..Frame::default() };
+    run_first(attempt, &mut frame, main).await;
     for (step, index) in spec.definition.steps.iter().zip(main) {
         if facts.stop.forced() {
             let skipped = Verdict::skipped("the job was ended by force");
@@ -237,6 +242,24 @@ async fn run_all(
         ..Rest::default()
     };
     (verdict, outputs, rest)
+}
+
+/// Runs what actions of other repositories have to run before the first step.
+async fn run_first(attempt: &mut Attempt<'_>, frame: &mut Frame, main: &[u32]) {
+    let facts = attempt.facts;
+    for (step, of) in facts.lease.spec.definition.steps.iter().zip(main) {
+        if facts.stop.forced() || !attempt.has_pre(step).await {
+            continue;
+        }
+        let name = format!("Pre {}", attempt.step_name(frame, step).await);
+        let name = facts.log.redact(&name);
+        let index = facts.board.add(&name, None, None);
+        attempt.step = index;
+        facts.board.begin(index, &name);
+        attempt.sandbox.mark_step(&name);
+        let end = attempt.run_first(frame, step, *of, &name).await;
+        facts.board.end(index, end.outcome, end.conclusion, end.usage);
+    }
 }
 
 /// How the job ended: a request to end it goes before the first failure of a step.

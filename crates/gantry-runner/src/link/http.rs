@@ -13,7 +13,7 @@ use gantry_api::report::{CompleteRequest, ReportRequest, ReportResponse};
 use gantry_core::{Digest, LeaseId};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use super::{ArtifactUpload, ByteStream, HubLink, LinkError};
+use super::{ArtifactQuery, ArtifactUpload, ByteStream, HubLink, LinkError};
 
 /// Size of the pieces in which bodies are sent, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -126,8 +126,15 @@ impl HubLink for HttpLink {
         .boxed()
     }
 
-    fn artifacts(&self) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
-        async move { Ok(self.client.artifacts(self.lease).await?) }.boxed()
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
+        async move { Ok(self.client.artifacts(self.lease, &query).await?) }.boxed()
+    }
+
+    fn remove_artifact(&self, name: String) -> BoxFuture<'_, Result<(), LinkError>> {
+        async move { Ok(self.client.remove_artifact(self.lease, self.epoch, &name).await?) }.boxed()
     }
 
     fn upload_artifact(
@@ -142,6 +149,7 @@ impl HubLink for HttpLink {
                 files: upload.files,
                 size: upload.size,
                 overwrite: upload.overwrite,
+                retention_days: upload.retention_days,
             };
             let (stream, broken) = outgoing(body);
             broken.judge(self.client.upload_artifact(self.lease, &about, stream).await)

@@ -8,6 +8,7 @@ mod http;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use gantry_api::artifact::{ArtifactInfo, CacheInfo, CacheQuery};
+pub use gantry_api::client::ArtifactQuery;
 use gantry_api::report::{CompleteRequest, ReportRequest, ReportResponse};
 use gantry_core::Digest;
 use tokio::io::AsyncRead;
@@ -48,6 +49,8 @@ pub struct ArtifactUpload {
     pub size: u64,
     /// Replace one of the same name.
     pub overwrite: bool,
+    /// Days that it is kept; `None` is as long as the hub's data.
+    pub retention_days: Option<u32>,
 }
 
 /// The hub as one attempt sees it.
@@ -60,8 +63,13 @@ pub trait HubLink: Send + Sync {
     fn complete(&self, request: CompleteRequest) -> BoxFuture<'_, Result<(), LinkError>>;
     /// A blob that the lease may read.
     fn blob(&self, digest: Digest) -> BoxFuture<'_, Result<ByteStream, LinkError>>;
-    /// Artifacts of the run and its upstreams.
-    fn artifacts(&self) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>>;
+    /// Artifacts of the run and its upstreams, or of another run.
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>>;
+    /// Removes an artifact of the run.
+    fn remove_artifact(&self, name: String) -> BoxFuture<'_, Result<(), LinkError>>;
     /// Keeps an artifact; the body is a tar compressed with zstd.
     fn upload_artifact(
         &self,

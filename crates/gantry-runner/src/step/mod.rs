@@ -42,6 +42,8 @@ pub struct Given {
     pub outputs: Vars,
     /// What it used.
     pub usage: Usage,
+    /// States that it saved, also when it failed.
+    pub state: Vars,
 }
 
 /// A step as its work sees it.
@@ -235,7 +237,7 @@ impl Attempt<'_> {
 
 impl Frame {
     /// `GITHUB_ACTION`: the id, or a name made from what the step does.
-    fn name_of(&mut self, step: &Step) -> String {
+    pub(crate) fn name_of(&mut self, step: &Step) -> String {
         if let Some(id) = &step.id {
             return id.clone();
         }

@@ -132,8 +132,12 @@ impl Attempt<'_> {
         let env = self.env_in(frame, cx, room, own, &process.cwd);
         let sandbox = room.map_or(self.sandbox, |room| &room.beside.sandbox);
         let matchers = std::mem::take(&mut self.matchers);
+        let mut roots = vec![self.facts.paths.workspace.clone(), super::room::WORKSPACE.to_owned()];
+        if room.is_some() {
+            roots.reverse();
+        }
         let unsecure = allows_unsecure(&self.all_vars(frame, cx.env));
-        let mut output = Output::new(self.facts.log, Some(self.step), matchers, unsecure);
+        let mut output = Output::new(self.facts.log, Some(self.step), roots, matchers, unsecure);
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         let mut argv = process.argv;
         let mut fallback = process.fallback;
@@ -200,6 +204,7 @@ impl Attempt<'_> {
             }
             Err(failure) => Some(failure),
         };
+        given.state.extend(state.clone());
         let broken = broken.map(|failure| failure.during(&format!("step `{}`", cx.name)));
         (state, refused.or(broken))
     }

@@ -8,8 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use gantry_api::artifact::{ArtifactInfo, CacheInfo, CacheQuery};
 use gantry_api::report::{CompleteRequest, ReportRequest, ReportResponse, StepReport};
-use gantry_core::{ArtifactId, Digest, StepState};
-use gantry_runner::link::{ArtifactUpload, ByteStream, HubLink, LinkError};
+use gantry_core::{ArtifactId, Digest, StepState, Timestamp};
+use gantry_runner::link::{ArtifactQuery, ArtifactUpload, ByteStream, HubLink, LinkError};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt;
 
@@ -19,6 +19,8 @@ pub struct State {
     pub blobs: HashMap<Digest, Bytes>,
     pub log: Vec<u8>,
     pub artifacts: Vec<ArtifactInfo>,
+    /// Artifacts of any other run.
+    pub other_run: Vec<ArtifactInfo>,
     pub caches: Vec<CacheInfo>,
     pub steps: BTreeMap<u32, StepReport>,
     pub complete: Option<CompleteRequest>,
@@ -113,8 +115,23 @@ impl HubLink for Hub {
         .boxed()
     }
 
-    fn artifacts(&self) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
-        async move { Ok(self.reachable()?.artifacts.clone()) }.boxed()
+    fn artifacts(
+        &self,
+        query: ArtifactQuery,
+    ) -> BoxFuture<'_, Result<Vec<ArtifactInfo>, LinkError>> {
+        async move {
+            let state = self.reachable()?;
+            Ok(if query.run.is_some() { state.other_run.clone() } else { state.artifacts.clone() })
+        }
+        .boxed()
+    }
+
+    fn remove_artifact(&self, name: String) -> BoxFuture<'_, Result<(), LinkError>> {
+        async move {
+            self.reachable()?.artifacts.retain(|a| a.name != name);
+            Ok(())
+        }
+        .boxed()
     }
 
     fn upload_artifact(
@@ -138,6 +155,7 @@ impl HubLink for Hub {
                 size: upload.size,
                 files: upload.files,
                 blob,
+                expires: upload.retention_days.map(|days| Timestamp(i64::from(days))),
             };
             state.artifacts.retain(|a| a.name != info.name);
             state.artifacts.push(info.clone());

@@ -100,6 +100,7 @@ impl Fixture {
             sha: "a".repeat(40),
             git_ref: "refs/heads/main".to_owned(),
             dirty: false,
+            submodules: None,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::backend::container::{bundle, embedded, external};
 use crate::cgroup::{JobGroups, Layout};
 use crate::disk::{self, Disk, DiskKind};
 use crate::hostroot::Hold;
-use crate::jobdir::{JobDir, MOUNT_PLACE, claim_slot, claim_slot_of};
+use crate::jobdir::{JobDir, MOUNT_PLACE, claim_slot, claim_slot_of, log_path};
 use crate::kept::Layers;
 use crate::rootfs::{self, Places};
 use crate::spec::Runtime;
@@ -70,11 +70,11 @@ pub fn main(socket: &UnixStream, streams: Streams) -> i32 {
                 job.serve(socket, pid);
             }
             let finished = job.finish(Some(pid));
-            answer(socket, &Reply::Finished(finished))
+            job.report(socket, &Reply::Finished(finished))
         }
         Err(e) => {
             job.finish(None);
-            answer(socket, &Reply::Failed(e.to_string()))
+            job.report(socket, &Reply::Failed(e.to_string()))
         }
     }
 }
@@ -113,6 +113,17 @@ impl Job {
                 return;
             }
         }
+    }
+
+    /// The last answer; a runner that is dead no longer removes the log of this process, and the next one may have
+    /// looked for what it left before the directory was gone.
+    fn report(&self, socket: &UnixStream, reply: &Reply) -> i32 {
+        let code = answer(socket, reply);
+        if code != 0 && !self.request.spec.keep {
+            let spec = &self.request.spec;
+            let _ = std::fs::remove_file(log_path(&spec.state_dir, &spec.id));
+        }
+        code
     }
 
     fn launch(&mut self, streams: Streams) -> io::Result<i32> {

@@ -272,6 +272,7 @@ fn had(used: &RemoteUse, pin: &Pin, tree: KeptTree) -> Had {
         sha: pin.commit.clone(),
         git_ref: used.reference.clone(),
         dirty: false,
+        submodules: None,
     };
     Had { source, tree }
 }

@@ -14,7 +14,7 @@ use super::{Fetcher, Files, Gathered, gather, read_lock, write_lock};
 use crate::HubError;
 use crate::fleet::{ActionRules, Fleet, FleetRepo};
 use crate::ids::fresh;
-use crate::source::{self, Snapshot};
+use crate::source::{self, Neighbours, Snapshot};
 
 /// What to do with a lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,10 +136,11 @@ impl Work<'_> {
     ) -> Result<(Files, Vec<Option<Snapshot>>), HubError> {
         let mut files = Files::default();
         let mut snapshots = Vec::new();
+        // What a job checks out beside its own tree is not looked at here.
+        let none = Neighbours::default();
         for repo in &fleet.repos {
-            let snapshot = match source::snapshot(&self.depot, self.tmp, &repo.source, &fleet.event)
-                .await
-            {
+            let read = source::snapshot(&self.depot, self.tmp, &repo.source, &none, &fleet.event);
+            let snapshot = match read.await {
                 Ok(snapshot) => Some(snapshot),
                 Err(error) => {
                     report.problems.push(format!("`{}`: {}", repo.full_name(), error.explain()));

@@ -278,7 +278,7 @@ fn settings(input: &Input<'_>, path: &str, id: RunId, number: u64) -> Settings {
 }
 
 /// `github.run_id`: the id's time in milliseconds and 12 random bits, exact in a double until 2109.
-fn run_number_id(id: RunId) -> u64 {
+pub(crate) fn run_number_id(id: RunId) -> u64 {
     let bits = id.0.as_u128();
     (((bits >> 80) as u64) << 12) | ((bits as u64) & 0xfff)
 }

@@ -20,9 +20,9 @@ use crate::driver::outside::{self, Both, Outside};
 use crate::driver::plan::{self, Input, NewRun, RepoPlan};
 use crate::driver::shelf::Shelf;
 use crate::events::RunEvent;
-use crate::fleet::{Fleet, FleetEvent, FleetRepo};
+use crate::fleet::{Fleet, FleetRepo};
 use crate::ids::now;
-use crate::source::{self, Snapshot, SourceError};
+use crate::source::{self, Neighbours, Snapshot, SourceError};
 use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// Sources that are read at the same time.
@@ -41,7 +41,7 @@ pub(crate) async fn prepare(
     let selected: Vec<&FleetRepo> =
         fleet.repos.iter().filter(|r| fleet.filters.selects(r)).collect();
     let graph = graph(fleet, &selected);
-    let snapshots = snapshots(shared, &selected, &graph, &fleet.event).await;
+    let snapshots = snapshots(shared, fleet, &selected, &graph).await;
     let mut sources = IndexMap::new();
     for (repo, snapshot) in selected.iter().zip(&snapshots) {
         if let Ok(snapshot) = snapshot {
@@ -207,10 +207,12 @@ fn graph(fleet: &Fleet, selected: &[&FleetRepo]) -> Graph {
 
 async fn snapshots(
     shared: &Shared,
+    fleet: &Fleet,
     selected: &[&FleetRepo],
     graph: &Graph,
-    event: &FleetEvent,
 ) -> Vec<Result<Snapshot, Unread>> {
+    let neighbours = Neighbours::new(&fleet.repos);
+    let neighbours = &neighbours;
     let reads: Vec<_> = selected
         .iter()
         .map(|repo| {
@@ -224,7 +226,8 @@ async fn snapshots(
                         &shared.depot,
                         &shared.dir.join("tmp").join(&shared.id),
                         &repo.source,
-                        event,
+                        neighbours,
+                        &fleet.event,
                     )
                     .await
                     .map_err(Unread::Source),

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 use crate::HubError;
 use crate::driver::dispatch::leg;
 use crate::fleet::RepoSettings;
+use crate::ids::now;
 use crate::state::{LiveRun, Shared};
 
 /// Whether the hub itself serves a label: the repository's settings map it to an image.
@@ -158,7 +159,8 @@ pub(crate) async fn upstream_artifacts(
     for repo in submission.graph.all_upstreams(&run.repository) {
         for id in submission.runs.get(&repo).into_iter().flatten() {
             let records = shared.db.read().await?.artifact_list(*id).await?;
-            found.extend(records.into_iter().map(artifact_info));
+            let kept = records.into_iter().filter(|a| !a.is_expired(now()));
+            found.extend(kept.map(artifact_info));
         }
     }
     Ok(found)
@@ -173,5 +175,6 @@ pub(crate) fn artifact_info(a: ArtifactRecord) -> ArtifactInfo {
         size: a.size,
         files: a.files,
         blob: a.blob,
+        expires: a.expires,
     }
 }

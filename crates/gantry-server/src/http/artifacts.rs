@@ -6,27 +6,31 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
 use gantry_api::Problem;
 use gantry_api::artifact::ArtifactInfo;
-use gantry_api::lease::RemoteAction;
+use gantry_api::lease::{RemoteAction, SourceRef};
 use gantry_api::problem::code;
-use gantry_core::limits::MAX_ARTIFACTS_PER_RUN;
-use gantry_core::{ArtifactId, Digest, LeaseId};
+use gantry_core::limits::{MAX_ARTIFACT_RETENTION_DAYS, MAX_ARTIFACTS_PER_RUN};
+use gantry_core::{ArtifactId, Digest, LeaseId, RunId, Timestamp};
 use gantry_store::files::ArtifactRecord;
 use gantry_store::{Conn, StoreError};
 use serde::Deserialize;
 
 use super::auth::Held;
 use super::{Refusal, auth};
+use crate::driver::plan::run_number_id;
 use crate::driver::spec::{artifact_info, upstream_artifacts};
 use crate::ids::{fresh, now};
-use crate::state::{LiveSubmission, Shared};
+use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// Longest name of an artifact, in bytes.
 const MAX_NAME_BYTES: usize = 256;
+/// Most runs of a repository among which one is looked for by its number.
+const MAX_RUNS_SEARCHED: u32 = 10_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Characters that no artifact name has (GitHub's list: they break paths somewhere).
 const BAD_CHARACTERS: &[char] = &['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/', '\0'];
 
@@ -38,20 +42,107 @@ pub(super) struct Upload {
     size: u64,
     #[serde(default)]
     overwrite: bool,
+    #[serde(default)]
+    retention_days: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Remove {
+    epoch: u64,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    run: Option<u64>,
+    #[serde(default)]
+    repository: Option<String>,
 }
 
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     path: Result<Path<LeaseId>, PathRejection>,
+    query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Vec<ArtifactInfo>>, Refusal> {
     let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
     held.open()?;
-    let own = shared.db.read().await?.artifact_list(held.run()).await?;
-    let mut all: Vec<ArtifactInfo> = own.into_iter().map(artifact_info).collect();
-    all.extend(upstream_artifacts(&shared, &*held.live_run(&shared)?).await?);
+    let Query(asked) = query?;
+    let live = held.live_run(&shared)?;
+    let run = match asked.run {
+        None => held.run(),
+        Some(number) => other_run(&shared, &live, number, asked.repository).await?,
+    };
+    let kept = shared.db.read().await?.artifact_list(run).await?;
+    let kept = kept.into_iter().filter(|a| !a.is_expired(now()));
+    let mut all: Vec<ArtifactInfo> = kept.map(artifact_info).collect();
+    if run == held.run() {
+        all.extend(upstream_artifacts(&shared, &live).await?);
+    }
     Ok(Json(all))
+}
+
+/// The run with this `github.run_id`, of a repository whose files the job may read too.
+async fn other_run(
+    shared: &Shared,
+    live: &LiveRun,
+    number: u64,
+    repository: Option<String>,
+) -> Result<RunId, Refusal> {
+    let repository = repository.unwrap_or_else(|| live.repository.clone());
+    let unknown = || {
+        let title =
+            format!("there is no run {number} of `{repository}` whose artifacts this job may read");
+        Refusal(Problem::new(code::ARTIFACT_UNKNOWN, 404, title))
+    };
+    let readable = readable(shared, live);
+    let name = readable.iter().find(|r| r.eq_ignore_ascii_case(&repository)).ok_or_else(unknown)?;
+    let runs = shared.db.read().await?.run_list_by_repository(name, MAX_RUNS_SEARCHED).await?;
+    runs.iter().find(|r| run_number_id(r.id) == number).map(|r| r.id).ok_or_else(unknown)
+}
+
+/// Repositories whose sources, and so whose artifacts, a job of this run may read.
+fn readable(shared: &Shared, live: &LiveRun) -> Vec<String> {
+    let submission = shared.submission(live.submission);
+    let known = submission.iter().flat_map(|s| s.sources.keys().cloned());
+    std::iter::once(live.repository.clone()).chain(known).collect()
+}
+
+pub(super) async fn remove(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    path: Result<Path<LeaseId>, PathRejection>,
+    query: Result<Query<Remove>, QueryRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Path(id) = path?;
+    let held = auth::lease(&shared, &headers, id).await?;
+    let Query(Remove { epoch, name }) = query?;
+    held.current(epoch)?;
+    let (run, wanted) = (held.run(), name.clone());
+    let removed = shared
+        .db
+        .write(move |tx| Box::pin(async move { tx.artifact_delete(run, &wanted).await }))
+        .await?;
+    if removed {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let title = format!("the run has no artifact `{name}`");
+    Err(Refusal(Problem::new(code::ARTIFACT_UNKNOWN, 404, title)))
+}
+
+/// When an artifact of now ends.
+fn expiry(days: Option<u32>) -> Result<Option<Timestamp>, Refusal> {
+    match days {
+        Some(days) if days == 0 || days > MAX_ARTIFACT_RETENTION_DAYS => {
+            let title = format!(
+                "an artifact is kept for 1 to {MAX_ARTIFACT_RETENTION_DAYS} days, not {days}"
+            );
+            Err(Refusal(Problem::new(code::REQUEST_INVALID, 400, title)))
+        }
+        days => Ok(days.map(|days| now().plus_ms(u64::from(days) * DAY_MS))),
+    }
 }
 
 pub(super) async fn upload(
@@ -66,6 +157,7 @@ pub(super) async fn upload(
     let Query(upload) = query?;
     held.current(upload.epoch)?;
     check_name(&upload.name)?;
+    let expires = expiry(upload.retention_days)?;
     let run = held.live_run(&shared)?;
     let mut conn = shared.db.read().await?;
     let count = conn.artifact_list(held.run()).await?.len();
@@ -95,6 +187,7 @@ pub(super) async fn upload(
         blob_bytes: blob.size,
         created: now(),
         attempt: Some(held.attempt.id),
+        expires,
     };
     let info = artifact_info(record.clone());
     let overwrite = upload.overwrite;
@@ -173,15 +266,17 @@ pub(super) async fn blob(
 /// Sources of the submission, what its repository takes from outside, artifacts of the run and its upstreams, caches of the repository.
 async fn may_read(shared: &Shared, held: &Held, digest: &Digest) -> Result<bool, Refusal> {
     let run = held.live_run(shared)?;
-    let is =
-        |s: &gantry_api::lease::SourceRef| s.blob == *digest || s.full.as_ref() == Some(digest);
+    let is = |s: &SourceRef| {
+        let submodules = s.submodules.iter().flatten().filter_map(|m| m.blob.as_ref());
+        std::iter::once(&s.blob).chain(&s.full).chain(submodules).any(|d| d == digest)
+    };
     let submission = shared.submission(run.submission);
     let fetched = |s: &LiveSubmission| {
         let mut actions = s.actions.get(&run.repository).into_iter().flat_map(|a| a.values());
         actions.any(|a| matches!(a, RemoteAction::Here(source) if is(source)))
     };
-    let readable = |s: &LiveSubmission| s.sources.values().any(is) || fetched(s);
-    if is(&run.source) || submission.as_deref().is_some_and(readable) {
+    let of = |s: &LiveSubmission| s.sources.values().any(is) || fetched(s);
+    if is(&run.source) || submission.as_deref().is_some_and(of) {
         return Ok(true);
     }
     let mut conn = shared.db.read().await?;
@@ -190,6 +285,11 @@ async fn may_read(shared: &Shared, held: &Held, digest: &Digest) -> Result<bool,
     {
         return Ok(true);
     }
+    let owners = conn.artifact_blob_owners(digest).await?;
     drop(conn);
+    let readable = readable(shared, &run);
+    if owners.iter().any(|o| readable.contains(o)) {
+        return Ok(true);
+    }
     Ok(upstream_artifacts(shared, &run).await?.iter().any(|a| a.blob == *digest))
 }

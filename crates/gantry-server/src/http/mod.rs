@@ -42,7 +42,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route(route::COMPLETE, post(complete::complete))
         .route(route::LOGS, logs)
         .route(route::BLOB, get(artifacts::blob))
-        .route(route::ARTIFACTS, get(artifacts::list).post(artifacts::upload))
+        .route(
+            route::ARTIFACTS,
+            get(artifacts::list).post(artifacts::upload).delete(artifacts::remove),
+        )
         .route(route::CACHE_LOOKUP, post(caches::lookup))
         .route(route::CACHES, post(caches::save))
         .fallback(no_route)

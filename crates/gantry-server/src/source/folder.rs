@@ -134,7 +134,7 @@ pub(super) fn shallow(
 }
 
 /// A URL without user and password: a job must not see the owner's credentials.
-fn without_credentials(url: &str) -> String {
+pub(super) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme @ ("http" | "https"), rest)) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -173,7 +173,7 @@ fn from_list(root: &Path, list: &[u8]) -> Result<Vec<PathBuf>, SourceError> {
         .filter(|name| !name.is_empty())
         .map(|name| PathBuf::from(OsStr::from_bytes(name)))
         // What was deleted is in the list, as are submodules, which are folders.
-        .filter(|file| root.join(file).symlink_metadata().is_ok_and(|m| !m.is_dir()))
+        .filter(|file| root.join(file).symlink_metadata().is_ok())
         .collect();
     checked(files)
 }

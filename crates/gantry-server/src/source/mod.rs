@@ -9,16 +9,18 @@ pub mod changes;
 mod folder;
 mod git;
 mod pack;
+mod submodules;
 mod within;
 
 use std::path::{Path, PathBuf};
 
-use gantry_api::lease::SourceRef;
+use gantry_api::lease::{SourceRef, SubmoduleRef};
 use gantry_depot::Depot;
 use gantry_workflow::plan::Changes;
 
 use crate::error::chain;
 use crate::fleet::{FleetEvent, Source};
+pub(crate) use submodules::Neighbours;
 
 /// Largest snapshot, in bytes of the compressed blob.
 pub const MAX_SNAPSHOT_BYTES: u64 = 8 << 30;
@@ -147,57 +149,101 @@ pub(crate) struct Tree {
     pub message: String,
 }
 
-/// Reads a source and keeps it in the depot. `tmp` is a directory for what lies between.
+/// Reads a source and keeps it in the depot. `tmp` is a directory for what lies between; submodules may be
+/// one of the `neighbours`.
 ///
 /// # Errors
 /// Everything that [`SourceError`] names.
-pub async fn snapshot(
+pub(crate) async fn snapshot(
     depot: &Depot,
     tmp: &Path,
     source: &Source,
+    neighbours: &Neighbours,
     event: &FleetEvent,
 ) -> Result<Snapshot, SourceError> {
     let work = tempfile::Builder::new()
         .prefix("source-")
         .tempdir_in(tmp)
         .map_err(|e| SourceError::read(tmp, e))?;
-    let (dir, wanted, event) = (work.path().to_owned(), source.clone(), event.clone());
-    let done = tokio::task::spawn_blocking(move || {
-        let tree = match &wanted {
-            Source::Git { url, git_ref } => git::fetch(&dir, url, git_ref.as_deref()),
-            Source::Folder(path) => folder::read(&dir, path),
-            Source::Archive(path) => archive::read(&dir, path),
-        }?;
-        let workflows = workflow_files(&tree)?;
-        let actions = action_files(&tree);
-        let wants_history = workflows.iter().any(|w| w.text.contains("fetch-depth"));
-        let full = if wants_history { git::deepen(&dir, &wanted, &tree)? } else { None };
-        let changes = changed_files(&dir, &wanted, &tree, &workflows, &event)?;
-        let tree = Tree { full_git_dir: full, ..tree };
-        let packed = pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
-        let whole = match &tree.full_git_dir {
-            Some(git) => Some(pack::pack(&dir.join("full.tar.zst"), &tree, Some(git))?),
-            None => None,
-        };
-        Ok::<_, SourceError>((tree, (workflows, actions), changes, packed, whole))
-    })
-    .await
-    .map_err(|e| SourceError::read(tmp, std::io::Error::other(e)))?;
-    let (tree, (workflows, actions), changes, packed, whole) = done?;
-    let blob = depot.put_file(&packed, MAX_SNAPSHOT_BYTES).await?;
-    let full = match whole {
+    let (dir, wanted) = (work.path().to_owned(), source.clone());
+    let (neighbours, event) = (neighbours.clone(), event.clone());
+    let done = tokio::task::spawn_blocking(move || read(&dir, &wanted, &neighbours, &event)).await;
+    let read = done.map_err(|e| SourceError::read(tmp, std::io::Error::other(e)))??;
+    let blob = depot.put_file(&read.packed, MAX_SNAPSHOT_BYTES).await?;
+    let full = match read.whole {
         Some(path) => Some(depot.put_file(&path, MAX_SNAPSHOT_BYTES).await?.digest),
+        None => None,
+    };
+    let submodules = match read.submodules {
+        Some(found) => Some(keep_submodules(depot, found).await?),
         None => None,
     };
     let source = SourceRef {
         blob: blob.digest,
         size: blob.size,
         full,
-        sha: tree.sha.unwrap_or_else(|| "0".repeat(40)),
-        git_ref: tree.git_ref,
-        dirty: tree.dirty,
+        sha: read.tree.sha.unwrap_or_else(|| "0".repeat(40)),
+        git_ref: read.tree.git_ref,
+        dirty: read.tree.dirty,
+        submodules,
     };
-    Ok(Snapshot { source, workflows, actions, message: tree.message, changes })
+    let Read { workflows, actions, changes, .. } = read;
+    Ok(Snapshot { source, workflows, actions, message: read.tree.message, changes })
+}
+
+/// A source with its packed files, before they are in the depot.
+struct Read {
+    tree: Tree,
+    workflows: Vec<WorkflowFile>,
+    actions: Vec<WorkflowFile>,
+    changes: Changes,
+    packed: PathBuf,
+    whole: Option<PathBuf>,
+    submodules: Option<Vec<submodules::Submodule>>,
+}
+
+fn read(
+    dir: &Path,
+    source: &Source,
+    neighbours: &Neighbours,
+    event: &FleetEvent,
+) -> Result<Read, SourceError> {
+    let tree = match source {
+        Source::Git { url, git_ref } => git::fetch(dir, url, git_ref.as_deref()),
+        Source::Folder(path) => folder::read(dir, path),
+        Source::Archive(path) => archive::read(dir, path),
+    }?;
+    let workflows = workflow_files(&tree)?;
+    let actions = action_files(&tree);
+    let asks = |what: &str| workflows.iter().any(|w| w.text.contains(what));
+    let wants_history = asks("fetch-depth") || asks("fetch-tags");
+    let full = if wants_history { git::deepen(dir, source, &tree)? } else { None };
+    let changes = changed_files(dir, source, &tree, &workflows, event)?;
+    let tree = Tree { full_git_dir: full, ..tree };
+    let packed = pack::pack(&dir.join("tree.tar.zst"), &tree, tree.git_dir.as_deref())?;
+    let whole = match &tree.full_git_dir {
+        Some(git) => Some(pack::pack(&dir.join("full.tar.zst"), &tree, Some(git))?),
+        None => None,
+    };
+    let wanted = asks("submodules");
+    let submodules =
+        wanted.then(|| submodules::find(dir, source, &tree, neighbours)).transpose()?;
+    Ok(Read { tree, workflows, actions, changes, packed, whole, submodules })
+}
+
+async fn keep_submodules(
+    depot: &Depot,
+    found: Vec<submodules::Submodule>,
+) -> Result<Vec<SubmoduleRef>, SourceError> {
+    let mut kept = Vec::with_capacity(found.len());
+    for submodules::Submodule { path, nested, sha, content } in found {
+        let (blob, problem) = match content {
+            Ok(packed) => (Some(depot.put_file(&packed, MAX_SNAPSHOT_BYTES).await?.digest), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        kept.push(SubmoduleRef { path, nested, sha, blob, problem });
+    }
+    Ok(kept)
 }
 
 /// The files that the event changed, when a workflow may ask.

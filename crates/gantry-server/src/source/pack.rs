@@ -56,6 +56,10 @@ fn add<W: std::io::Write>(
         header.set_size(size);
         let content = file.chain(std::io::repeat(0)).take(size);
         tar.append_data(&mut header, name, content).map_err(wrong)
+    } else if meta.is_dir() {
+        // A submodule: without its files it is an empty directory, as Git leaves it.
+        header.set_size(0);
+        tar.append_data(&mut header, name, std::io::empty()).map_err(wrong)
     } else {
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Submissions that go well.
 
 use gantry_api::artifact::CacheQuery;
+use gantry_api::client::ArtifactQuery;
 use gantry_api::{ArtifactUpload, Client};
 use gantry_core::{JobState, Outcome, StepState, Verdict};
 use gantry_server::{Reader, RunEvent, Source};
@@ -144,7 +145,14 @@ async fn whole(
 }
 
 fn upload(epoch: u64, overwrite: bool) -> ArtifactUpload {
-    ArtifactUpload { epoch, name: "dist".to_owned(), files: 1, size: 3, overwrite }
+    ArtifactUpload {
+        epoch,
+        name: "dist".to_owned(),
+        files: 1,
+        size: 3,
+        overwrite,
+        retention_days: None,
+    }
 }
 
 #[tokio::test]
@@ -170,13 +178,19 @@ async fn artifacts_go_up_once_per_name_and_come_down_in_the_dependent() {
     assert_eq!(whole(client, first.lease, &kept.blob).await, b"one");
     let new = client.upload_artifact(first.lease, &upload(first.epoch, true), body("three")).await;
     let new = new.unwrap();
-    assert_eq!(client.artifacts(first.lease).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!(
+        client.artifacts(first.lease, &ArtifactQuery::default()).await.unwrap(),
+        std::slice::from_ref(&new)
+    );
     runner.complete(&first, Verdict::success()).await;
 
     let second = runner.lease().await;
     assert_eq!(second.spec.repository, "acme/app");
     assert_eq!(second.spec.upstream_artifacts, std::slice::from_ref(&new));
-    assert_eq!(client.artifacts(second.lease).await.unwrap(), std::slice::from_ref(&new));
+    assert_eq!(
+        client.artifacts(second.lease, &ArtifactQuery::default()).await.unwrap(),
+        std::slice::from_ref(&new)
+    );
     assert_eq!(whole(client, second.lease, &new.blob).await, b"three");
     let foreign = client.blob(second.lease, &kept.blob).await.err().expect("refused");
     assert_eq!(foreign.problem().unwrap().code, "blob/unknown");
@@ -239,7 +253,10 @@ async fn a_later_attempt_of_the_same_job_replaces_the_artifact_of_one_that_was_l
     let lease = runner.lease().await;
     let client = &runner.client;
     let kept = client.upload_artifact(lease.lease, &upload_of(&lease), body("two")).await.unwrap();
-    assert_eq!(client.artifacts(lease.lease).await.unwrap(), std::slice::from_ref(&kept));
+    assert_eq!(
+        client.artifacts(lease.lease, &ArtifactQuery::default()).await.unwrap(),
+        std::slice::from_ref(&kept)
+    );
     assert_eq!(whole(client, lease.lease, &kept.blob).await, b"two");
     let again = client.upload_artifact(lease.lease, &upload_of(&lease), body("three")).await;
     assert_eq!(again.unwrap_err().problem().unwrap().code, "artifact/exists");

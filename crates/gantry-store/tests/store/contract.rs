@@ -339,6 +339,7 @@ async fn artifacts_are_unique_by_name_and_caches_by_key_and_version() {
             blob_bytes: 5,
             created: AT,
             attempt: (n > 1).then(|| AttemptId(id(n))),
+            expires: (n > 2).then_some(Timestamp(7)),
         };
         let cache = |key: &str, at| CacheRecord {
             key: key.to_owned(),
@@ -363,6 +364,13 @@ async fn artifacts_are_unique_by_name_and_caches_by_key_and_version() {
         let mut conn = engine.db.read().await.unwrap();
         assert_eq!(conn.artifact_list(RunId(id(1))).await.unwrap(), [artifact(3, "dist")]);
         assert_eq!(conn.artifact_fetch(RunId(id(2)), "dist").await.unwrap(), None);
+        let kept = artifact(3, "dist");
+        assert_eq!(conn.artifact_list_expired(Timestamp(6), 9).await.unwrap(), []);
+        let expired = conn.artifact_list_expired(Timestamp(7), 9).await.unwrap();
+        assert_eq!(expired, std::slice::from_ref(&kept));
+        assert_eq!(conn.artifact_blob_owners(&kept.blob).await.unwrap(), ["acme/app"]);
+        assert!(conn.blob_in_use(&kept.blob).await.unwrap());
+        assert!(!conn.blob_in_use(&artifact(2, "dist").blob).await.unwrap());
         let found = conn.cache_by_prefix("acme/app", "v", "linux-").await.unwrap();
         assert_eq!(
             found,

@@ -46,6 +46,9 @@ fn about(known: &Known) -> String {
             None => tool.name.clone(),
         });
     }
+    if !known.matchers.is_empty() {
+        parts.push(format!("problem matchers `{}`", known.matchers.join("`, `")));
+    }
     if !known.requires.is_empty() {
         parts.push(format!("needs `{}`", known.requires.join("`, `")));
     }

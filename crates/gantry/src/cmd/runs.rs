@@ -237,10 +237,11 @@ async fn show(name: &str, data: &DataArgs) -> Done {
     }
     for artifact in &run.artifacts {
         text += &format!(
-            "  artifact {} ({}, {})\n",
+            "  artifact {} ({}, {}{})\n",
             artifact.name,
             human_bytes(artifact.size),
-            count(artifact.files as usize, "file", "files")
+            count(artifact.files as usize, "file", "files"),
+            artifact.expires_at.as_ref().map_or_else(String::new, |at| format!(", until {at}"))
         );
     }
     out::answer(data.json, &run, &text)
@@ -321,10 +322,14 @@ async fn artifacts(
             human_bytes(artifact.size),
             count(artifact.files as usize, "file", "files")
         );
+        if let Some(at) = artifact.expires {
+            text += &format!("  until {}", at.rfc3339());
+        }
         text += &place.as_ref().map_or_else(|| "\n".to_owned(), |p| format!("  → {p}\n"));
         rows.push(serde_json::json!({
             "name": artifact.name, "size": artifact.size, "files": artifact.files,
             "blob": artifact.blob, "extracted_to": place,
+            "expires_at": artifact.expires.map(gantry_core::Timestamp::rfc3339),
         }));
     }
     if rows.is_empty() && !data.json {

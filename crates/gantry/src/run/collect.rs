@@ -199,6 +199,7 @@ pub fn run(view: &RunView) -> RunSummary {
                 size: a.size,
                 files: a.files,
                 path: None,
+                expires_at: a.expires.map(Timestamp::rfc3339),
             })
             .collect(),
         diagnostics: view.plan.as_ref().map(|p| p.diagnostics.clone()).unwrap_or_default(),
@@ -279,8 +280,8 @@ fn attempt(to: &mut JobSummary, view: &AttemptView, queued: Option<Timestamp>) {
         to.machine = report.machine.clone();
     }
     to.steps = view
-        .steps
-        .iter()
+        .steps_in_order()
+        .into_iter()
         .map(|s| StepSummary {
             name: s.name.clone(),
             outcome: s.outcome.clone(),

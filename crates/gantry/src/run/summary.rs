@@ -174,6 +174,9 @@ pub struct ArtifactSummary {
     pub files: u64,
     /// Folder with its files, relative to the output folder.
     pub path: Option<String>,
+    /// Until when it is kept; absent is as long as the data directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
 impl Summary {

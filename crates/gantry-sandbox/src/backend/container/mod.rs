@@ -30,7 +30,7 @@ use crate::disk::DiskKind;
 use crate::handle::SandboxError;
 use crate::helper::{Assignment, Finished, LaunchRequest, Ready, Reply, Share, sys, write_message};
 use crate::image::PreparedImage;
-use crate::jobdir::{jobs_dir, valid_id};
+use crate::jobdir::{jobs_dir, log_path, valid_id};
 use crate::seccomp::Filters;
 use crate::spec::SandboxSpec;
 
@@ -104,10 +104,6 @@ fn failed(reason: &str, log: &Path) -> SandboxError {
         return SandboxError::Machine(reason.to_owned());
     }
     SandboxError::Machine(format!("{reason}\n{tail}"))
-}
-
-fn log_path(state_dir: &Path, id: &str) -> PathBuf {
-    jobs_dir(state_dir).join(format!("{id}.log"))
 }
 
 type Ends = (OwnedFd, OwnedFd, JobHelper);

@@ -1,14 +1,17 @@
-//! `actions/upload-artifact` and `actions/download-artifact`, versions 3 and 4.
+//! `actions/upload-artifact`. Beside it: `actions/download-artifact` and `actions/upload-artifact/merge`.
+
+mod download;
+mod merge;
 
 use gantry_api::artifact::ArtifactInfo;
+use gantry_core::limits::MAX_ARTIFACT_RETENTION_DAYS;
 use gantry_sandbox::{FileEntry, FindSpec, PackSpec};
-use globset::GlobBuilder;
 
 use super::Inputs;
 use crate::attempt::Attempt;
 use crate::failure::{Failure, bytes_text};
 use crate::link::{ArtifactUpload, LinkError};
-use crate::paths::{join, within};
+use crate::paths::within;
 use crate::step::Given;
 
 /// Most files of one artifact.
@@ -22,17 +25,16 @@ impl Attempt<'_> {
         inputs: &Inputs,
         given: &mut Given,
     ) -> Result<(), Failure> {
-        let name = inputs.get("name").unwrap_or("artifact").to_owned();
-        check_name(&name)?;
         let written = inputs.lines("path");
         if written.is_empty() {
             return Err(Failure::user("the input `path` is missing"));
         }
         let missing = inputs.get("if-no-files-found").unwrap_or("warn").to_owned();
-        let level = inputs.get("compression-level").unwrap_or("6").to_owned();
-        let level: i32 = level.parse().ok().filter(|l| (0..=9).contains(l)).ok_or_else(|| {
-            Failure::user(format!("the input `compression-level` is `{level}`, not 0 to 9"))
-        })?;
+        if !["warn", "error", "ignore"].contains(&missing.as_str()) {
+            return Err(Failure::user(format!(
+                "the input `if-no-files-found` is `{missing}`, not `warn`, `error` or `ignore`"
+            )));
+        }
         let hidden = inputs.flag("include-hidden-files", false)?;
         let (root, files) = self.artifact_files(&written, hidden).await?;
         if files.is_empty() {
@@ -44,17 +46,47 @@ impl Attempt<'_> {
             }
             return Ok(());
         }
+        let name = match (inputs.flag("archive", true)?, files.as_slice()) {
+            (true, _) => inputs.get("name").unwrap_or("artifact").to_owned(),
+            (false, [one]) => one.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            (false, several) => {
+                return Err(Failure::user(format!(
+                    "`archive: false` is for one single file, and {} match",
+                    several.len()
+                )));
+            }
+        };
+        self.keep_artifact(inputs, name, root, files, given).await
+    }
+
+    /// Sends these files as an artifact and sets the outputs of its step.
+    async fn keep_artifact(
+        &self,
+        inputs: &Inputs,
+        name: String,
+        root: String,
+        files: Vec<FileEntry>,
+        given: &mut Given,
+    ) -> Result<(), Failure> {
+        check_name(&name)?;
+        let level = inputs.get("compression-level").unwrap_or("6").to_owned();
+        let level: i32 = level.parse().ok().filter(|l| (0..=9).contains(l)).ok_or_else(|| {
+            Failure::user(format!("the input `compression-level` is `{level}`, not 0 to 9"))
+        })?;
         let upload = ArtifactUpload {
             name,
             files: files.len() as u64,
             size: files.iter().map(|f| f.size).sum(),
             overwrite: inputs.flag("overwrite", false)?,
+            retention_days: self.retention(inputs)?,
         };
         let paths = files.into_iter().map(|f| f.path).collect();
         let spec = PackSpec { root, paths, zstd_level: Some(level.clamp(1, 9)) };
         let info = self.send_artifact(upload, spec).await?;
+        let until =
+            info.expires.map_or_else(String::new, |at| format!(", kept until {}", at.rfc3339()));
         self.say(&format!(
-            "Artifact `{}`: {} files, {} ({})",
+            "Artifact `{}`: {} files, {} ({}){until}",
             info.name,
             info.files,
             bytes_text(info.size),
@@ -64,6 +96,21 @@ impl Attempt<'_> {
         given.outputs.insert("artifact-digest".to_owned(), info.blob.to_string());
         given.outputs.insert("artifact-url".to_owned(), self.artifact_url(&info));
         Ok(())
+    }
+
+    /// Days of `retention-days`; as on GitHub 0 is the default, and more than the most is the most.
+    fn retention(&self, inputs: &Inputs) -> Result<Option<u32>, Failure> {
+        let Some(text) = inputs.get("retention-days") else { return Ok(None) };
+        let days: u32 = text.parse().map_err(|_| {
+            Failure::user(format!("the input `retention-days` is `{text}`, not a number of days"))
+        })?;
+        if days > MAX_ARTIFACT_RETENTION_DAYS {
+            self.warn(&format!(
+                "`retention-days` is {days}, more than MAX_ARTIFACT_RETENTION_DAYS; it is kept for \
+                 {MAX_ARTIFACT_RETENTION_DAYS} days"
+            ));
+        }
+        Ok((days > 0).then_some(days.min(MAX_ARTIFACT_RETENTION_DAYS)))
     }
 
     fn artifact_url(&self, info: &ArtifactInfo) -> String {
@@ -120,77 +167,6 @@ impl Attempt<'_> {
         }
         Ok((root, files))
     }
-
-    pub(super) async fn download_artifact(
-        &mut self,
-        inputs: &Inputs,
-        given: &mut Given,
-    ) -> Result<(), Failure> {
-        let dir = self.facts.paths.resolve(inputs.get("path").unwrap_or("."));
-        let all = self.known_artifacts(inputs.get("repository")).await?;
-        let wanted = choose(&all, inputs)?;
-        let single = inputs.get("name").is_some() || inputs.flag("merge-multiple", false)?;
-        for info in &wanted {
-            let dir = if single { dir.clone() } else { join(&dir, &info.name) };
-            self.sandbox.mkdir(&dir).await?;
-            let stream = self.facts.link.blob(info.blob.clone()).await?;
-            self.sandbox.unpack(&dir, stream).await?;
-            self.say(&format!(
-                "Artifact `{}` of {}: {} files, {} into {dir}",
-                info.name,
-                info.repository,
-                info.files,
-                bytes_text(info.size)
-            ));
-        }
-        if wanted.is_empty() {
-            self.warn("there is no artifact to download");
-        }
-        given.outputs.insert("download-path".to_owned(), dir);
-        Ok(())
-    }
-
-    async fn known_artifacts(
-        &self,
-        repository: Option<&str>,
-    ) -> Result<Vec<ArtifactInfo>, Failure> {
-        let own = &self.facts.lease.spec.repository;
-        let mut all: Vec<ArtifactInfo> = self.facts.link.artifacts().await?;
-        for info in &self.facts.lease.spec.upstream_artifacts {
-            if !all.iter().any(|a| a.artifact == info.artifact) {
-                all.push(info.clone());
-            }
-        }
-        if let Some(wanted) = repository {
-            all.retain(|a| a.repository.eq_ignore_ascii_case(wanted));
-        }
-        all.sort_by_key(|a| a.repository != *own);
-        let mut seen = std::collections::BTreeSet::new();
-        all.retain(|a| seen.insert(a.name.clone()));
-        Ok(all)
-    }
-}
-
-fn choose(all: &[ArtifactInfo], inputs: &Inputs) -> Result<Vec<ArtifactInfo>, Failure> {
-    if let Some(name) = inputs.get("name") {
-        let found = all.iter().find(|a| a.name == name).cloned();
-        return found.map(|a| vec![a]).ok_or_else(|| {
-            let names: Vec<&str> = all.iter().map(|a| a.name.as_str()).collect();
-            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            Failure::user(format!("there is no artifact `{name}`; there are: {there}"))
-        });
-    }
-    if let Some(ids) = inputs.get("artifact-ids") {
-        let ids: Vec<&str> = ids.split(',').map(str::trim).collect();
-        let found = all.iter().filter(|a| ids.contains(&a.artifact.to_string().as_str()));
-        return Ok(found.cloned().collect());
-    }
-    let Some(pattern) = inputs.get("pattern") else { return Ok(all.to_vec()) };
-    let glob = GlobBuilder::new(pattern)
-        .build()
-        .map_err(|e| Failure::user(format!("the input `pattern` cannot be used: {e}")))?
-        .compile_matcher();
-    Ok(all.iter().filter(|a| glob.is_match(&a.name)).cloned().collect())
 }
 
 fn check_name(name: &str) -> Result<(), Failure> {
