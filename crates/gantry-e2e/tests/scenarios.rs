@@ -27,6 +27,7 @@ themes! {
     javascript,
     jobs,
     masks,
+    matchers,
     matrix,
     reusable,
     workflow_commands,

@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use crate::log::Piece;
 use crate::matcher::{self, MAX_MATCHER_FILE_BYTES};
-use crate::output::Output;
-use crate::paths::join;
+use crate::output::{MatcherFile, Output};
 use crate::stop::Stop;
 
 const SIGINT: i32 = 2;
@@ -85,7 +84,6 @@ pub async fn run(
     until: Until<'_>,
     output: &mut Output<'_>,
 ) -> Result<(ExecExit, Ended), SandboxError> {
-    let root = spec.cwd.clone();
     let mut exec = sandbox.exec(spec).await?;
     let mut ended = Ended::ByItself;
     let mut stage = 0;
@@ -129,12 +127,12 @@ pub async fn run(
             event = exec.events.recv() => match event {
                 Some(ExecEvent::Output { stream, bytes }) => {
                     for piece in output.split(stream, &bytes) {
-                        take(sandbox, &root, output, stream, &piece).await;
+                        take(sandbox, output, stream, &piece).await;
                     }
                 }
                 Some(ExecEvent::Exit(exit)) => {
                     for (stream, piece) in output.finish() {
-                        take(sandbox, &root, output, stream, &piece).await;
+                        take(sandbox, output, stream, &piece).await;
                     }
                     return Ok((exit, ended));
                 }
@@ -157,18 +155,24 @@ fn killed() -> ExecExit {
 
 async fn take(
     sandbox: &Sandbox,
-    root: &str,
     output: &mut Output<'_>,
     stream: Stream,
     piece: &Piece,
 ) {
-    if let Some(path) = output.line(stream, piece) {
-        let file = match sandbox.read_file(&join(root, &path), MAX_MATCHER_FILE_BYTES).await {
-            Ok(Some(bytes)) => matcher::parse(&bytes),
-            Ok(None) => Err("there is no such file".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
+    let Some(MatcherFile { path, add }) = output.line(stream, piece) else { return };
+    let file = match sandbox.read_file(&output.place_of(&path), MAX_MATCHER_FILE_BYTES).await {
+        Ok(Some(bytes)) => matcher::parse(&bytes),
+        Ok(None) => {
+            output.refuse(format!("there is no file `{path}` with problem matchers"));
+            return;
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    if add {
         output.add_matchers(&path, file);
+    } else {
+        let owners = file.iter().flatten().map(|m| m.owner.clone()).collect::<Vec<_>>();
+        output.matchers.retain(|m| !owners.contains(&m.owner));
     }
 }
 

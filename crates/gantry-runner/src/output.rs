@@ -11,7 +11,7 @@ use crate::command_file::may_be_set;
 use crate::contexts::Vars;
 use crate::log::{JobLog, Lines, Piece, text};
 use crate::matcher::{self, Matcher};
-use crate::paths::within;
+use crate::paths::{join, within};
 use crate::workflow_command::{Command, Place, Reader};
 
 /// Most annotations of one step that are kept (GitHub keeps 10 of each kind).
@@ -43,6 +43,15 @@ pub struct Output<'a> {
     pub path: Vec<String>,
     /// The first command that was refused, which fails the step.
     pub refused: Option<String>,
+}
+
+/// A file with matchers that must be read before the next line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatcherFile {
+    /// As the command names it.
+    pub path: String,
+    /// Its matchers are added, or else removed.
+    pub add: bool,
 }
 
 impl<'a> Output<'a> {
@@ -94,8 +103,13 @@ impl<'a> Output<'a> {
         out.into_iter().chain(err).collect()
     }
 
-    /// Takes one line. Gives the path of a matcher file that must be loaded before the next line.
-    pub fn line(&mut self, stream: Stream, piece: &Piece) -> Option<String> {
+    /// Where a file lies that a command names.
+    pub fn place_of(&self, path: &str) -> String {
+        join(self.roots.first().map_or("/", String::as_str), path)
+    }
+
+    /// Takes one line. Gives a matcher file that must be read before the next line.
+    pub fn line(&mut self, stream: Stream, piece: &Piece) -> Option<MatcherFile> {
         if !(piece.start && piece.end) {
             let masks = match stream {
                 Stream::Stdout => &mut self.stdout.1,
@@ -122,7 +136,7 @@ impl<'a> Output<'a> {
         self.obey(command, &line)
     }
 
-    fn obey(&mut self, command: Command, line: &str) -> Option<String> {
+    fn obey(&mut self, command: Command, line: &str) -> Option<MatcherFile> {
         match command {
             Command::Text => self.plain(line),
             Command::Group(title) => self.log.line(self.step, LineKind::Group, &title),
@@ -140,7 +154,8 @@ impl<'a> Output<'a> {
             Command::SaveState(name, value) => {
                 self.state.insert(name, value);
             }
-            Command::AddMatcher(path) => return Some(path),
+            Command::AddMatcher(path) => return Some(MatcherFile { path, add: true }),
+            Command::RemoveMatchersOf(path) => return Some(MatcherFile { path, add: false }),
             Command::RemoveMatcher(owner) => self.matchers.retain(|m| m.owner != owner),
             Command::Echo(_) | Command::Stop(_) | Command::Resume => {}
             Command::SetEnv(name, value) if may_be_set(&name) => {
@@ -152,12 +167,15 @@ impl<'a> Output<'a> {
             }
             Command::AddPath(dir) => self.path.push(dir),
             Command::Idle(reason) => self.annotate(LineKind::Warning, &reason, Place::default()),
-            Command::Refused(reason) => {
-                self.annotate(LineKind::Error, &reason, Place::default());
-                self.refused.get_or_insert(reason);
-            }
+            Command::Refused(reason) => self.refuse(reason),
         }
         None
+    }
+
+    /// Says why a command is refused; the step fails.
+    pub fn refuse(&mut self, reason: String) {
+        self.annotate(LineKind::Error, &reason, Place::default());
+        self.refused.get_or_insert(reason);
     }
 
     fn plain(&mut self, line: &str) {

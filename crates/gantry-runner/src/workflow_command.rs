@@ -54,6 +54,8 @@ pub enum Command {
     AddMatcher(String),
     /// Removes the problem matcher of an owner.
     RemoveMatcher(String),
+    /// Removes the problem matchers of a file.
+    RemoveMatchersOf(String),
     /// Commands are shown in the log, or not any more.
     Echo(bool),
     /// Commands are ordinary text until this token comes.
@@ -189,9 +191,8 @@ fn interpret(raw: &Raw, unsecure: bool) -> Command {
         "set-output" => named(property("name"), "set-output", |n| Command::SetOutput(n, text)),
         "save-state" => named(property("name"), "save-state", |n| Command::SaveState(n, text)),
         "add-matcher" if !text.is_empty() => Command::AddMatcher(text),
-        "remove-matcher" => {
-            named(property("owner").or(Some(text)), "remove-matcher", Command::RemoveMatcher)
-        }
+        "add-matcher" => Command::Idle("`add-matcher` needs a file".to_owned()),
+        "remove-matcher" => remove_matcher(property("owner"), text),
         "echo" => match text.trim().to_ascii_lowercase().as_str() {
             "on" => Command::Echo(true),
             "off" => Command::Echo(false),
@@ -238,6 +239,14 @@ fn stop(token: String) -> Command {
     }
 }
 
+fn remove_matcher(owner: Option<String>, file: String) -> Command {
+    match owner {
+        Some(owner) if file.is_empty() => Command::RemoveMatcher(owner),
+        None if !file.is_empty() => Command::RemoveMatchersOf(file),
+        _ => Command::Idle("`remove-matcher` needs either an `owner` or a file".to_owned()),
+    }
+}
+
 fn named(name: Option<String>, command: &str, make: impl FnOnce(String) -> Command) -> Command {
     match name {
         Some(name) if !name.is_empty() => make(name),
@@ -274,6 +283,7 @@ mod tests {
     #[case("  ::notice::indented", Command::Message(LineKind::Notice, "indented".into(), Place::default()))]
     #[case("::echo::on", Command::Echo(true))]
     #[case("::remove-matcher owner=tsc::", Command::RemoveMatcher("tsc".into()))]
+    #[case("::remove-matcher::a.json", Command::RemoveMatchersOf("a.json".into()))]
     fn lines_mean_what_they_say(#[case] line: &str, #[case] expected: Command) {
         assert_eq!(Reader::default().read(line), expected);
     }

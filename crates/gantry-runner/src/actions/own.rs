@@ -114,9 +114,7 @@ impl Attempt<'_> {
             }
         }
         let done = self.run_own(frame, cx, &run, given).await;
-        if let Ok(state) = &done {
-            run.remember(state.clone());
-        }
+        run.remember(std::mem::take(&mut given.state));
         let post = post_of(cx, &run, post);
         match (began.and_then(|b| b.post), post) {
             (Some(at), Some(post)) => self.posts[at] = post,
@@ -199,7 +197,7 @@ impl Attempt<'_> {
             return Ok(false);
         };
         let done = self.run_pre(frame, cx, &run, &pre, given).await;
-        let state = done.as_ref().ok().cloned().flatten().unwrap_or_default();
+        let state = std::mem::take(&mut given.state);
         run.remember(state.clone());
         let post = post_of(cx, &run, &post);
         let at = post.is_some().then_some(self.posts.len());

@@ -42,6 +42,8 @@ pub struct Given {
     pub outputs: Vars,
     /// What it used.
     pub usage: Usage,
+    /// States that it saved, also when it failed.
+    pub state: Vars,
 }
 
 /// A step as its work sees it.

@@ -201,6 +201,7 @@ impl Attempt<'_> {
             }
             Err(failure) => Some(failure),
         };
+        given.state.extend(state.clone());
         let broken = broken.map(|failure| failure.during(&format!("step `{}`", cx.name)));
         (state, refused.or(broken))
     }
