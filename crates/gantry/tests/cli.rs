@@ -153,6 +153,19 @@ fn coverage_counts_jobs_and_names_what_holds_them_back() {
 }
 
 #[test]
+fn an_action_with_a_dockerfile_is_runnable() {
+    let ci = "on: push\njobs: {a: {runs-on: ubuntu-latest, steps: [{uses: ./act}]}}\n";
+    let action = "runs: {using: docker, image: Dockerfile, entrypoint: /x, args: [a]}\n";
+    let place = Place::with(&[(".github/workflows/ci.yml", ci), ("act/action.yml", action)]);
+    let all = place.json(&["workflow", "coverage", ".", "--json"], 0);
+    assert_eq!((&all["jobs"]["runnable"], &all["jobs"]["total"]), (&1.into(), &1.into()));
+    let plan = place.json(&["workflow", "plan", ".github/workflows/ci.yml", "--json"], 0);
+    let text = plan.to_string();
+    assert!(text.contains("\"runnable\":true") && !text.contains("\"runnable\":false"), "{text}");
+    assert_eq!(place.gantry(&["workflow", "check", ".github/workflows/ci.yml"]).0, 0);
+}
+
+#[test]
 fn a_plan_of_a_broken_file_is_refused_with_the_findings() {
     let place = Place::with(&[("a.yml", BROKEN)]);
     let (code, _, err) = place.gantry(&["workflow", "plan", "a.yml"]);

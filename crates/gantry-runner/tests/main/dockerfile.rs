@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("a_build_that_fails_fails_the_step_with_its_output", fails),
         trial("a_build_finds_what_its_own_ref_built_and_nothing_else", kept),
         trial("a_build_has_the_network_rules_of_the_job", network),
+        trial("an_action_of_another_repository_is_built_and_has_a_first_part", registered),
         trial("what_a_dockerfile_cannot_have_is_named_with_its_line", refused),
         trial("a_dockerfile_needs_containers", process),
     ]
@@ -153,6 +154,26 @@ async fn network() {
     done.assert_has(&["not found"]);
     let denied: Vec<&str> = done.end.denials.iter().map(|d| d.host.as_str()).collect();
     assert!(denied.contains(&"nowhere.example.org"), "{denied:?}");
+}
+
+async fn registered() {
+    let mut fixture = Fixture::steps("- uses: acme/actions/act@main\n  with: { who: you }");
+    let action = "inputs: { who: {} }\nruns:\n  using: docker\n  image: image/own.Dockerfile\n  \
+        args: [-c, 'echo \"main $STATE_first for $INPUT_WHO: $(cat /from)\"']\n  pre-entrypoint: /first.sh\n";
+    let other = Fixture::steps("- run: 'true'")
+        .hub(&fixture.hub)
+        .file("act/action.yml", action)
+        .file("act/image/from", "its own context\n")
+        .file("act/image/first.sh", "#!/bin/sh\necho first\necho first=1 >> \"$GITHUB_STATE\"\n")
+        .file(
+            "act/image/own.Dockerfile",
+            "FROM tools\nCOPY . /\nRUN [\"sh\", \"-c\", \"echo $0\", \"exec form\"]\n\
+             COPY --chmod=755 first.sh /\nENTRYPOINT [\"/bin/sh\"]\n",
+        );
+    fixture.repositories.insert("acme/actions".to_owned(), other.source());
+    let Some(done) = run(fixture).await else { return };
+    done.assert_success();
+    done.assert_has(&["exec form", "first", "main 1 for you: its own context"]);
 }
 
 async fn refused() {
