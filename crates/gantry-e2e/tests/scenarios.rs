@@ -27,18 +27,24 @@ themes! {
     javascript,
     jobs,
     masks,
+    processes,
+    triggers,
     matchers,
     matrix,
     reusable,
     workflow_commands,
 }
 
+/// What scripts of scenarios need.
+const PROGRAMS: &[&str] = &["git", "node", "perl", "python3"];
+
 fn folder() -> std::path::PathBuf {
     gantry_testkit::checkout().join("crates/gantry-e2e/tests/scenarios")
 }
 
 fn play(theme: &str) -> anyhow::Result<()> {
-    if !gantry_testkit::root_for("a sandbox") {
+    let has = |program: &&str| gantry_testkit::program(program);
+    if !gantry_testkit::root_for("a sandbox") || !PROGRAMS.iter().all(has) {
         return Ok(());
     }
     scenario::check(&folder().join(format!("{theme}.yaml")))

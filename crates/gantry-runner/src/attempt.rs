@@ -26,6 +26,8 @@ use crate::matcher::Matcher;
 use crate::paths::Paths;
 use crate::stop::Stop;
 
+/// Secret or variable that asks for debug output, and is no secret itself.
+pub const STEP_DEBUG: &str = "ACTIONS_STEP_DEBUG";
 /// Most rounds of `hashFiles` inside one expression: each round resolves one level of nesting.
 const MAX_HASH_ROUNDS: usize = 16;
 
@@ -137,17 +139,26 @@ impl Facts<'_> {
             "secrets" => Value::object(
                 spec.secrets.iter().map(|(k, v)| (k.clone(), Value::from(v.0.as_str()))),
             ),
-            "runner" => Value::object([
-                ("name", self.runner.into()),
-                ("os", "Linux".into()),
-                ("arch", arch().into()),
-                ("temp", self.paths.temp.as_str().into()),
-                ("tool_cache", self.paths.tool_cache.as_str().into()),
-                ("workspace", self.paths.work.as_str().into()),
-                ("environment", Value::from("self-hosted")),
-            ]),
+            "runner" => {
+                Value::object(self.debug().then(|| ("debug", "1".into())).into_iter().chain([
+                    ("name", self.runner.into()),
+                    ("os", "Linux".into()),
+                    ("arch", arch().into()),
+                    ("temp", self.paths.temp.as_str().into()),
+                    ("tool_cache", self.paths.tool_cache.as_str().into()),
+                    ("workspace", self.paths.work.as_str().into()),
+                    ("environment", Value::from("self-hosted")),
+                ]))
+            }
             _ => return None,
         })
+    }
+
+    /// Whether the repository asks for debug output, by a secret or variable `ACTIONS_STEP_DEBUG`.
+    pub fn debug(&self) -> bool {
+        let spec = &self.lease.spec;
+        let secret = spec.secrets.get(STEP_DEBUG).map(|s| s.0.as_str());
+        secret.or_else(|| spec.vars.get(STEP_DEBUG)?.as_str()) == Some("true")
     }
 
     /// The `github` context with what only the runner knows.

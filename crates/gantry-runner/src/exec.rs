@@ -153,12 +153,7 @@ fn killed() -> ExecExit {
     }
 }
 
-async fn take(
-    sandbox: &Sandbox,
-    output: &mut Output<'_>,
-    stream: Stream,
-    piece: &Piece,
-) {
+async fn take(sandbox: &Sandbox, output: &mut Output<'_>, stream: Stream, piece: &Piece) {
     let Some(MatcherFile { path, add }) = output.line(stream, piece) else { return };
     let file = match sandbox.read_file(&output.place_of(&path), MAX_MATCHER_FILE_BYTES).await {
         Ok(Some(bytes)) => matcher::parse(&bytes),

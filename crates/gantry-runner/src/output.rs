@@ -103,6 +103,11 @@ impl<'a> Output<'a> {
         out.into_iter().chain(err).collect()
     }
 
+    /// Whether commands are shown from the beginning.
+    pub fn echo(&mut self, on: bool) {
+        self.reader.echo = on;
+    }
+
     /// Where a file lies that a command names.
     pub fn place_of(&self, path: &str) -> String {
         join(self.roots.first().map_or("/", String::as_str), path)

@@ -11,6 +11,7 @@ mod legs;
 mod matrix;
 mod paths;
 mod pick;
+mod refs;
 pub(crate) mod scope;
 mod summary;
 pub(crate) mod support;
@@ -32,6 +33,7 @@ pub use calls::{CallTarget, Called, CalledEntry, Found, Library, NoLibrary};
 pub use group::uses_groups;
 pub use legs::expand_job;
 pub use pick::pick_legs;
+pub use refs::{has_ref, ref_of};
 use scope::PlanScope;
 pub use summary::{called_plans, step_title, summary};
 

@@ -7,7 +7,7 @@ use gantry_server::Changed;
 use gantry_server::source::changes::{Asked, in_folder};
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::event_names;
-use gantry_workflow::plan::Event;
+use gantry_workflow::plan::{Event, ref_of};
 
 use crate::exit::Failure;
 use crate::files::read_json;
@@ -103,7 +103,7 @@ pub fn for_plan(
     let text = |pointer: &str| payload.pointer(pointer).and_then(|v| v.as_str()).map(str::to_owned);
     Ok(Event {
         name: name.to_owned(),
-        git_ref: text("/ref").filter(|r| r.starts_with("refs/")).unwrap_or(git.git_ref),
+        git_ref: ref_of(name, &given, &git.git_ref),
         sha: text("/after").or_else(|| text("/pull_request/head/sha")).unwrap_or(git.sha),
         changes,
         inputs: inputs.iter().cloned().collect(),

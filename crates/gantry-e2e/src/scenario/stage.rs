@@ -39,11 +39,30 @@ fn same_call(a: &Invocation, b: &Invocation) -> bool {
     a.interrupt.is_none() && b.interrupt.is_none() && call(a) == call(b)
 }
 
+/// Runs groups side by side; every scenario with what came of it, in their order.
+///
+/// # Errors
+/// As [`play`], for the first that fails.
+pub fn play_all<'s>(groups: &[Vec<&'s Scenario>]) -> anyhow::Result<Vec<(&'s Scenario, Played)>> {
+    let played: Vec<anyhow::Result<Vec<Played>>> = std::thread::scope(|scope| {
+        let running: Vec<_> = groups.iter().map(|group| scope.spawn(|| play(group))).collect();
+        running
+            .into_iter()
+            .map(|one| one.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a call panicked"))))
+            .collect()
+    });
+    let mut all = Vec::new();
+    for (group, played) in groups.iter().zip(played) {
+        all.extend(group.iter().copied().zip(played?));
+    }
+    Ok(all)
+}
+
 /// Runs a group; one result for each scenario.
 ///
 /// # Errors
 /// When files cannot be written or the call gives no summary.
-pub fn play(group: &[&Scenario]) -> anyhow::Result<Vec<Played>> {
+fn play(group: &[&Scenario]) -> anyhow::Result<Vec<Played>> {
     let hub = tempfile::tempdir()?;
     let mut repos = serde_json::Map::new();
     for (index, scenario) in group.iter().enumerate() {

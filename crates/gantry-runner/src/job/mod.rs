@@ -22,7 +22,7 @@ use gantry_sandbox::ready::Stock;
 use indexmap::IndexMap;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::Facts;
+use crate::attempt::{Facts, STEP_DEBUG};
 use crate::board::{self, Board};
 use crate::failure::Failure;
 use crate::link::{HubLink, LinkError};
@@ -65,7 +65,8 @@ struct Result {
 /// Reporting is tried again until the hub takes it or the lease is lost.
 pub async fn run(lease: Lease, host: &Host, link: &dyn HubLink, stop: &Stop) -> Verdict {
     let started_at = now();
-    let redactor = Redactor::with(lease.spec.secrets.values().map(|s| s.0.as_str()));
+    let secrets = lease.spec.secrets.iter().filter(|(name, _)| *name != STEP_DEBUG);
+    let redactor = Redactor::with(secrets.map(|(_, s)| s.0.as_str()));
     let log = match JobLog::create(&host.state_dir, redactor) {
         Ok(log) => log,
         Err(error) => {

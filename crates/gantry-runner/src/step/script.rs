@@ -135,6 +135,7 @@ impl Attempt<'_> {
         let roots = vec![self.facts.paths.workspace.clone(), super::room::WORKSPACE.to_owned()];
         let unsecure = allows_unsecure(&self.all_vars(frame, cx.env));
         let mut output = Output::new(self.facts.log, Some(self.step), roots, matchers, unsecure);
+        output.echo(self.facts.debug());
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         let mut argv = process.argv;
         let mut fallback = process.fallback;
@@ -292,6 +293,9 @@ impl Attempt<'_> {
             ("RUNNER_WORKSPACE", paths.workspace.rsplit_once('/').map_or("", |(dir, _)| dir)),
         ];
         env.extend(fixed.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        if self.facts.debug() {
+            env.insert("RUNNER_DEBUG".to_owned(), "1".to_owned());
+        }
         env
     }
 }

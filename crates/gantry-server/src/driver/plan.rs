@@ -11,7 +11,7 @@ use gantry_core::{
 use gantry_store::runs::RunRecord;
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Workflow, read_workflow};
-use gantry_workflow::plan::{Event, Library, Plan, Settings};
+use gantry_workflow::plan::{Event, Library, Plan, Settings, has_ref, ref_of};
 use gantry_workflow::remote::Remotes;
 use indexmap::IndexMap;
 
@@ -304,7 +304,9 @@ fn event(input: &Input<'_>, snapshot: &Snapshot, inputs: &IndexMap<String, Strin
     let mut add = |key: &str, value: Value| {
         payload.entry(key.to_owned()).or_insert(value);
     };
-    add("ref", snapshot.source.git_ref.clone().into());
+    if has_ref(&given.name) {
+        add("ref", snapshot.source.git_ref.clone().into());
+    }
     add("repository", repository_payload(input.repo, branch));
     add("sender", Value::object([("login", Value::from(given.actor.clone()))]));
     if given.name == "push" {
@@ -321,15 +323,17 @@ fn event(input: &Input<'_>, snapshot: &Snapshot, inputs: &IndexMap<String, Strin
         side.and_then(Value::as_str).map(str::to_owned)
     };
     let (base_ref, head_ref) = (side("base"), side("head"));
-    let git_ref = payload.get("ref").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let sender = payload.get("sender").and_then(|s| s.get("login")).and_then(Value::as_str);
+    let actor = sender.unwrap_or(&given.actor).to_owned();
+    let payload = Value::Object(payload);
     Event {
         name: given.name.clone(),
-        git_ref: if git_ref.is_empty() { snapshot.source.git_ref.clone() } else { git_ref },
-        payload: Value::Object(payload),
+        git_ref: ref_of(&given.name, &payload, &snapshot.source.git_ref),
+        payload,
         sha: snapshot.source.sha.clone(),
         changes: snapshot.changes.clone(),
         inputs: inputs.clone(),
-        actor: given.actor.clone(),
+        actor,
         base_ref,
         head_ref,
     }
