@@ -14,14 +14,15 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   tidy    checks dependency directions, lengths, module headers, purity and links
-  bench   prints rates, latencies and memory beside a peer measured in the same run
+  bench [jobs|workflow]
+          prints rates, latencies and memory beside a peer measured in the same run
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.first().map(String::as_str) {
         Some("tidy") => root().and_then(|root| tidy::run(&root)),
-        Some("bench") => root().and_then(|root| bench::run(&root)),
+        Some("bench") => root().and_then(|root| bench::run(&root, &args[1..])),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

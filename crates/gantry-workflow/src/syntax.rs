@@ -3,9 +3,11 @@
 //! Aliases are resolved here under a budget, duplicate keys are found here. What the tree means is
 //! not known here.
 
+mod blame;
 mod locate;
 mod scalar;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use gantry_core::limits::MAX_WORKFLOW_FILE_BYTES;
@@ -75,6 +77,14 @@ impl Node {
         }
     }
 
+    /// The text of a key, as [`Node::scalar_text`] gives it.
+    pub fn key_text(&self) -> Cow<'_, str> {
+        match &self.kind {
+            Kind::Text(t) => Cow::Borrowed(t),
+            _ => Cow::Owned(self.scalar_text().unwrap_or_default()),
+        }
+    }
+
     /// What it is, in words for a message.
     pub fn kind_name(&self) -> &'static str {
         match self.kind {
@@ -90,9 +100,7 @@ impl Node {
     /// The value under `key` of a mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
-            Kind::Map(entries) => {
-                entries.iter().find(|(k, _)| k.scalar_text().as_deref() == Some(key)).map(|e| &e.1)
-            }
+            Kind::Map(entries) => entries.iter().find(|(k, _)| k.key_text() == key).map(|e| &e.1),
             _ => None,
         }
     }
@@ -117,7 +125,8 @@ pub fn parse(text: &str, file: &str) -> (Option<Node>, Vec<Diagnostic>) {
     let tree = match builder.run() {
         Ok(tree) => tree,
         Err(d) => {
-            builder.out.push(*d);
+            // What was found before follows from it, mostly.
+            builder.out = vec![*d];
             None
         }
     };
@@ -147,6 +156,7 @@ struct Builder<'a> {
     root: Option<Node>,
     nodes: usize,
     documents: usize,
+    last: Option<blame::Last>,
 }
 
 impl<'a> Builder<'a> {
@@ -160,6 +170,7 @@ impl<'a> Builder<'a> {
             root: None,
             nodes: 0,
             documents: 0,
+            last: None,
         }
     }
 
@@ -189,12 +200,7 @@ impl<'a> Builder<'a> {
                 let plain = style == ScalarStyle::Plain;
                 let tag = tag.as_deref().map(|t| t.core_suffix().unwrap_or("?").to_owned());
                 let kind = scalar::resolve(&text, plain, tag.as_deref()).map_err(|why| {
-                    self.refuse(
-                        "workflow/yaml-syntax",
-                        span,
-                        &why,
-                        "remove the tag or mend the value",
-                    )
+                    self.refuse("workflow/bad-tag", span, &why, "remove the tag or mend the value")
                 })?;
                 let style = match style {
                     ScalarStyle::Plain => Style::Plain,
@@ -202,6 +208,12 @@ impl<'a> Builder<'a> {
                     ScalarStyle::DoubleQuoted => Style::Double,
                     _ => Style::Block,
                 };
+                self.last = Some(blame::Last { span, style });
+                let span = match style {
+                    Style::Block => scalar::with_header(self.source, span),
+                    _ => span,
+                };
+                let kind = scalar::without_quotation(kind);
                 let node = Node { span, kind, style };
                 self.finish(Finished { node, size: 1, height: 1 }, anchor)?;
             }
@@ -280,13 +292,9 @@ impl<'a> Builder<'a> {
             Kind::List(items) => items.push(done.node),
             Kind::Map(entries) => match open.key.take() {
                 Some(key) => {
-                    let name = key.scalar_text().unwrap_or_default();
-                    let first = entries
-                        .iter()
-                        .find(|(k, _)| {
-                            k.scalar_text().is_some_and(|t| t.eq_ignore_ascii_case(&name))
-                        })
-                        .map(|(k, _)| k.span);
+                    let name = key.key_text();
+                    let same = |k: &Node| k.key_text().eq_ignore_ascii_case(&name);
+                    let first = entries.iter().find(|(k, _)| same(k)).map(|(k, _)| k.span);
                     if let Some(first) = first {
                         let d = Diagnostic::error("workflow/duplicate-key", self.file, format!("`{name}` is written twice in one mapping"))
                             .at(key.span)
@@ -318,11 +326,17 @@ impl<'a> Builder<'a> {
     }
 
     fn syntax_error(&self, e: &granit::ScanError) -> Box<Diagnostic> {
-        let at = self.span(granit::Span::empty(*e.marker()));
+        let met = self.span(granit::Span::empty(*e.marker()));
+        if *e.kind() == granit::ErrorKind::UnknownAnchor {
+            let message = "there is no anchor of this name above";
+            let fix = "name the value with `&name` before it is used, or quote a text that begins with `*`";
+            return self.refuse("workflow/alias", met, message, fix);
+        }
+        let at = blame::place(self.source, e.kind(), met, self.last);
         let d = Diagnostic::error("workflow/yaml-syntax", self.file, "the file is not valid YAML")
             .at(at)
             .because(e.info());
-        Box::new(match scalar::hint(self.source, at) {
+        Box::new(match scalar::hint(self.source, met) {
             Some(fix) => d.fix(fix),
             None => d.fix("check the indentation, the quotes and the brackets up to this place"),
         })

@@ -10,6 +10,17 @@ pub(crate) fn print(what: &str, here: f64, unit: &str, beside: f64, peer: &str) 
     }
 }
 
+/// Prints the medians of rounds that took turns, and from where to where their ratios went.
+pub(crate) fn print_rounds(what: &str, here: &[f64], unit: &str, beside: &[f64], peer: &str) {
+    let mut ratios: Vec<f64> = here.iter().zip(beside).map(|(h, b)| h / b).collect();
+    ratios.sort_by(f64::total_cmp);
+    let spread = match (ratios.first(), ratios.last()) {
+        (Some(least), Some(most)) => format!("{peer}; {least:.2} to {most:.2}"),
+        _ => peer.to_owned(),
+    };
+    print(what, median(&mut here.to_vec()), unit, median(&mut beside.to_vec()), &spread);
+}
+
 /// The middle of the values.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     percentile(values, 0.5)

@@ -2,7 +2,10 @@
 //!
 //! Nothing here judges; it prints figures and ratios. `docs/operate/performance.md` says what they mean.
 
+mod child;
 mod figures;
+mod language;
+mod linters;
 mod peers;
 mod story;
 
@@ -26,19 +29,44 @@ const CHAIN: usize = 50;
 const STARTS: usize = 10;
 const LOG_BYTES: usize = 256 << 20;
 
-/// Builds the release binary and prints every figure.
+/// Builds the release binary and prints every figure, or those of one part: `jobs` or `workflow`.
 ///
 /// # Errors
 /// When something cannot be built or a run does not end well.
-pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
-    let bench = Bench::new(root)?;
+pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
+    let (jobs, workflow) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => (true, true),
+        ["jobs"] => (true, false),
+        ["workflow"] => (false, true),
+        [child::WORD, program, args @ ..] => return child::run(program, args),
+        _ => anyhow::bail!("`{}` is no part of the benchmarks: `jobs`, `workflow`", args.join(" ")),
+    };
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let release = target.join("release");
+    build(root, &["--package", "gantry"])?;
     println!("{:<46} {:>10} {:<7} {:>10} {:>8}   beside", "figure", "here", "", "beside", "ratio");
-    bench.start_up()?;
-    bench.no_op_jobs()?;
-    bench.dispatch()?;
-    bench.steps()?;
-    bench.log_throughput()?;
-    bench.idle_memory()
+    if workflow {
+        build(root, &["--package", "gantry-workflow", "--example", "rate"])?;
+        language::run(root, &release)?;
+    }
+    if jobs {
+        let bench = Bench::new(release.join("gantry"))?;
+        bench.start_up()?;
+        bench.no_op_jobs()?;
+        bench.dispatch()?;
+        bench.steps()?;
+        bench.log_throughput()?;
+        bench.idle_memory()?;
+    }
+    Ok(())
+}
+
+fn build(root: &Path, what: &[&str]) -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    let built = cargo.args(["build", "--release"]).args(what).current_dir(root).status()?;
+    ensure!(built.success(), "the release build failed");
+    Ok(())
 }
 
 struct Bench {
@@ -47,17 +75,10 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(root: &Path) -> anyhow::Result<Self> {
-        let built = Command::new("cargo")
-            .args(["build", "--release", "--package", "gantry"])
-            .current_dir(root)
-            .status()?;
-        ensure!(built.success(), "the release build failed");
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    fn new(gantry: PathBuf) -> anyhow::Result<Self> {
         let work = std::env::temp_dir().join(format!("gantry-bench-{}", std::process::id()));
         std::fs::create_dir_all(&work)?;
-        Ok(Self { gantry: target.join("release/gantry"), work })
+        Ok(Self { gantry, work })
     }
 
     fn story(&self, name: &str, workflow: &str) -> anyhow::Result<Story> {

@@ -14,6 +14,9 @@ const SERVICE: &[&str] =
 impl Reader<'_> {
     /// A container as an image or a mapping.
     pub(crate) fn container(&mut self, node: &Node, key: &str, service: bool) -> Option<Container> {
+        if !service && node.scalar_text().is_some_and(|t| t.is_empty()) {
+            return None;
+        }
         if !matches!(node.kind, Kind::Map(_)) {
             let image = self.full_text(node, key, avail::LEG)?;
             let mut c = Container { span: node.span, image, ..Container::default() };
@@ -30,6 +33,8 @@ impl Reader<'_> {
 
     fn container_fields(&mut self, node: &Node, key: &str, service: bool) -> Container {
         let mut c = Container { span: node.span, ..Container::default() };
+        let errors = |r: &Self| r.out.iter().filter(|d| d.is_error()).count();
+        let found = errors(self);
         let known = if service { SERVICE } else { CONTAINER };
         let what = format!("`{key}`");
         for (name, _, value) in self.fields(node, &what, known) {
@@ -45,7 +50,13 @@ impl Reader<'_> {
             }
         }
         if node.get("image").is_none() {
-            self.missing(node.span, &what, "image", "name the image under `image`");
+            let fix = "name the image under `image`";
+            if errors(self) == found && holds_expression(node) {
+                let message = format!("{what} has no `image`");
+                self.beyond("workflow/missing-key", node.span, message, fix);
+            } else {
+                self.missing(node.span, &what, "image", fix);
+            }
         }
         c
     }
@@ -76,5 +87,17 @@ impl Reader<'_> {
             if name == "username" { user = text } else { password = text }
         }
         Some((user?, password?))
+    }
+}
+
+/// Whether an expression stands anywhere in it: GitHub checks nothing more then before the job begins.
+fn holds_expression(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Text(text) => has_expression(text),
+        Kind::List(items) => items.iter().any(holds_expression),
+        Kind::Map(entries) => {
+            entries.iter().any(|(k, v)| holds_expression(k) || holds_expression(v))
+        }
+        _ => false,
     }
 }

@@ -22,6 +22,9 @@ const FIELDS: [Field; 5] = [
 /// Why a cron line is refused; `None` when it is fine.
 pub(crate) fn problem(cron: &str) -> Option<String> {
     let parts: Vec<&str> = cron.split(' ').filter(|p| !p.is_empty()).collect();
+    if cron.starts_with(' ') || cron.ends_with(' ') {
+        return Some("it begins or ends with a space".to_owned());
+    }
     if parts.len() != 5 {
         return Some(format!(
             "it has {} fields, and needs five: minute, hour, day of month, month, day of week",

@@ -114,8 +114,11 @@ impl Reader<'_> {
                         self.file,
                         "the expression is not closed",
                     )
-                    .at(at)
-                    .because("`${{` opens it and `}}` does not follow")
+                    .at(node.span)
+                    .because(format!(
+                        "`${{{{` opens it in line {} and `}}}}` does not follow",
+                        at.line
+                    ))
                     .fix("write `}}` behind the expression"),
                 );
                 continue;

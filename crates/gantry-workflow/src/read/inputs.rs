@@ -16,20 +16,20 @@ impl Reader<'_> {
     /// `inputs:`; `call` tells the two events apart.
     pub(crate) fn inputs(&mut self, node: &Node, call: bool) -> IndexMap<String, Input> {
         let mut out = IndexMap::new();
-        for (name, key, value) in self.entries(node, "`inputs`") {
-            let input = self.input(&name, key, value, call);
+        for (name, _, value) in self.entries(node, "`inputs`") {
+            let input = self.input(&name, value, call);
             out.insert(name, input);
         }
         out
     }
 
-    fn input(&mut self, name: &str, key: &Node, node: &Node, call: bool) -> Input {
+    fn input(&mut self, name: &str, node: &Node, call: bool) -> Input {
         let what = format!("input `{name}`");
         let (known, types) = if call { (CALL_FIELDS, CALL_TYPES) } else { (FIELDS, TYPES) };
         let mut input = Input::default();
-        let mut options = None;
+        let mut options = false;
         let mut default = None;
-        for (field, key, value) in self.fields(node, &what, known) {
+        for (field, _, value) in self.fields(node, &what, known) {
             match field.as_str() {
                 "description" => input.description = self.plain(value, "description"),
                 "deprecationMessage" => {
@@ -59,7 +59,8 @@ impl Reader<'_> {
                     default = Some(value);
                 }
                 _ => {
-                    options = Some(key);
+                    options = matches!(&value.kind, Kind::List(items)
+                        if items.iter().all(|n| n.scalar_text().is_some()));
                     input.options = self
                         .list(value, "options", avail::NONE)
                         .into_iter()
@@ -69,49 +70,49 @@ impl Reader<'_> {
             }
         }
         if call && input.kind.is_none() && node.get("type").is_none() {
-            self.missing(key.span, &what, "type", "write `type: string`, `boolean` or `number`");
+            self.missing(node.span, &what, "type", "write `type: string`, `boolean` or `number`");
         }
-        self.check_input(&what, key, &input, options, default);
+        self.check_input(&what, node, &input, options, default);
         input
     }
 
     fn check_input(
         &mut self,
         what: &str,
-        key: &Node,
+        node: &Node,
         input: &Input,
-        options: Option<&Node>,
+        options: bool,
         default: Option<&Node>,
     ) {
         let choice = input.kind.as_deref() == Some("choice");
         if choice && input.options.is_empty() {
-            self.missing(key.span, what, "options", "list what may be chosen under `options`");
+            self.missing(node.span, what, "options", "list what may be chosen under `options`");
         }
-        if let (false, Some(at)) = (choice, options) {
+        if !choice && options {
             self.error(
                 "workflow/bad-input",
-                at.span,
+                node.span,
                 format!("{what} has `options` and is no choice"),
                 "write `type: choice`",
             );
         }
-        let (Some(node), Some(text)) = (default, input.default.as_ref()) else { return };
+        let (Some(at), Some(text)) = (default, input.default.as_ref()) else { return };
         if super::expressions::has_expression(&text.text) {
             return;
         }
         let wanted = match input.kind.as_deref() {
-            Some("boolean") if !matches!(node.kind, Kind::Bool(_)) => Some("a boolean"),
+            Some("boolean") if !matches!(at.kind, Kind::Bool(_)) => Some("a boolean"),
             Some("number") if text.text.trim().parse::<f64>().is_err() => Some("a number"),
             _ => None,
         };
         if let Some(wanted) = wanted {
-            self.wrong_type(node, &format!("the default of {what}"), wanted);
+            self.wrong_type(at, &format!("the default of {what}"), wanted);
         }
         if choice && !input.options.is_empty() && !input.options.contains(&text.text) {
             let known: Vec<&str> = input.options.iter().map(String::as_str).collect();
             self.unknown_word(
                 "workflow/bad-input",
-                node.span,
+                at.span,
                 "one of the options",
                 &text.text,
                 &known,

@@ -72,6 +72,14 @@ impl Reader<'_> {
             }
             jobs.insert(id, job);
         }
+        if !jobs.is_empty() && jobs.values().all(|job| !job.needs.is_empty()) {
+            self.error(
+                "workflow/cyclic-needs",
+                node.span,
+                "no job can begin: each one needs another",
+                "remove `needs` of the job that begins",
+            );
+        }
         self.check_needs(&jobs, &needs);
         self.unsupported = workflow_level;
         jobs
@@ -131,7 +139,7 @@ impl Reader<'_> {
             return job;
         }
         if node.get("runs-on").is_none() {
-            self.missing(key.span, &what, "runs-on", "add for instance `runs-on: ubuntu-latest`");
+            self.missing(node.span, &what, "runs-on", "add for instance `runs-on: ubuntu-latest`");
         }
         if node.get("steps").is_none() {
             self.warn("workflow/no-steps", key.span, format!("{what} has no steps"), "add `steps`");
@@ -172,7 +180,7 @@ impl Reader<'_> {
         if !matches!(node.kind, Kind::Map(_)) {
             runs_on.labels = self.templates(node, "runs-on", avail::LEG);
             if matches!(&node.kind, Kind::List(items) if items.is_empty()) {
-                self.error(
+                self.beyond(
                     "workflow/empty-value",
                     node.span,
                     "`runs-on` names no label",

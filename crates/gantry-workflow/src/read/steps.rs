@@ -86,8 +86,11 @@ impl Reader<'_> {
         if !matches!(node.kind, Kind::Map(_)) {
             return None;
         }
-        let acts: Vec<&str> =
-            fields.iter().map(|f| f.0.as_str()).filter(|n| ACTS.contains(n)).collect();
+        let acts: Vec<(&str, &Node)> = fields
+            .iter()
+            .map(|f| (f.0.as_str(), f.1))
+            .filter(|(name, _)| ACTS.contains(name))
+            .collect();
         match acts.as_slice() {
             [] => {
                 self.error(
@@ -98,19 +101,22 @@ impl Reader<'_> {
                 );
             }
             [_] => {}
-            [a, b, ..] => {
+            [(a, _), (b, second), ..] => {
                 self.error(
                     "workflow/step-with-two-actions",
-                    node.span,
+                    second.span,
                     format!("the step has `{a}` and `{b}`"),
                     "make two steps of it",
                 );
             }
         }
-        let act = acts.first().map(|a| (*a).to_owned());
+        let act = acts.first().map(|a| a.0.to_owned());
         let mut parts = Parts::default();
         let ((), wholes) = self.with_wholes(|reader| {
             for (name, key, value) in &fields {
+                if matches!(name.as_str(), "wait" | "cancel") {
+                    reader.targets(value, ids);
+                }
                 reader.step_field(&mut parts, name, key, value, dialect, act.as_deref());
             }
         });
@@ -190,6 +196,23 @@ impl Reader<'_> {
             _ => {
                 self.full_plain(value, name);
                 self.concurrent_steps(key);
+            }
+        }
+    }
+
+    /// `wait` and `cancel` name steps above.
+    fn targets(&mut self, node: &Node, ids: &HashMap<String, u32>) {
+        let one = std::slice::from_ref(node);
+        let items = if let Kind::List(items) = &node.kind { items.as_slice() } else { one };
+        for item in items {
+            let Some(target) = item.scalar_text().filter(|t| !t.is_empty()) else { continue };
+            if !ids.contains_key(&target.to_lowercase()) {
+                self.error(
+                    "workflow/bad-id",
+                    item.span,
+                    format!("no step above has the id `{target}`"),
+                    "name the `id` of a step above",
+                );
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::expressions::is_whole_expression;
+use super::expressions::has_expression;
 use super::{Reader, avail};
 use crate::model::{Matrix, Strategy, Template, Tree};
 use crate::syntax::{Kind, Node};
@@ -38,7 +38,7 @@ impl Reader<'_> {
 
     fn matrix(&mut self, node: &Node) -> Matrix {
         if let Kind::Text(text) = &node.kind
-            && is_whole_expression(text)
+            && has_expression(text)
         {
             self.check_template(node, text, "matrix", avail::STRATEGY);
             return Matrix::Expression(Template { text: text.clone(), span: node.span });
@@ -62,16 +62,16 @@ impl Reader<'_> {
     fn axis(&mut self, name: &str, node: &Node) -> Option<Tree> {
         match &node.kind {
             Kind::List(items) if items.is_empty() => {
-                self.error(
+                self.warn(
                     "workflow/empty-value",
                     node.span,
-                    format!("the matrix axis `{name}` has no values"),
+                    format!("the matrix axis `{name}` has no values, so the job cannot run"),
                     "list at least one value, or remove the axis",
                 );
-                None
+                Some(Tree::List(Vec::new()))
             }
             Kind::List(_) => Some(self.tree(node, name)),
-            Kind::Text(t) if is_whole_expression(t) => Some(self.tree(node, name)),
+            Kind::Text(t) if has_expression(t) => Some(self.tree(node, name)),
             _ => {
                 self.wrong_type(node, &format!("the matrix axis `{name}`"), "a list");
                 None
@@ -83,14 +83,14 @@ impl Reader<'_> {
         match &node.kind {
             Kind::List(items) => {
                 for item in items {
-                    let expression = matches!(&item.kind, Kind::Text(t) if is_whole_expression(t));
-                    if !expression && !matches!(item.kind, Kind::Map(_)) {
-                        self.wrong_type(item, &format!("an entry of `{key}`"), "a mapping");
+                    let expression = matches!(&item.kind, Kind::Text(t) if has_expression(t));
+                    if !expression {
+                        self.entries(item, &format!("an entry of `{key}`"));
                     }
                 }
                 Some(self.tree(node, key))
             }
-            Kind::Text(t) if is_whole_expression(t) => Some(self.tree(node, key)),
+            Kind::Text(t) if has_expression(t) => Some(self.tree(node, key)),
             _ => {
                 self.wrong_type(node, &format!("`{key}`"), "a list of mappings");
                 None

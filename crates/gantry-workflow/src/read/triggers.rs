@@ -215,22 +215,22 @@ impl Reader<'_> {
 
     fn call_outputs(&mut self, node: &Node) -> Env {
         let mut out = IndexMap::new();
-        for (name, key, value) in self.entries(node, "`outputs`") {
+        for (name, _, value) in self.entries(node, "`outputs`") {
             let what = format!("output `{name}`");
             let mut found = false;
-            for (field, _, value) in self.fields(value, &what, &["description", "value"]) {
+            for (field, _, part) in self.fields(value, &what, &["description", "value"]) {
                 if field == "value" {
                     found = true;
-                    if let Some(t) = self.text(value, "value", super::avail::CALL_OUTPUT) {
+                    if let Some(t) = self.text(part, "value", super::avail::CALL_OUTPUT) {
                         out.insert(name.clone(), t);
                     }
                 } else {
-                    self.plain(value, "description");
+                    self.plain(part, "description");
                 }
             }
             if !found {
                 self.missing(
-                    key.span,
+                    value.span,
                     &what,
                     "value",
                     "write `value: ${{ jobs.<id>.outputs.<name> }}`",

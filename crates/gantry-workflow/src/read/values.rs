@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::Reader;
 use super::avail::Avail;
-use super::expressions::{has_expression, is_whole_expression};
+use super::expressions::has_expression;
 use crate::model::{Env, Template};
 use crate::syntax::{Kind, Node};
 
@@ -58,7 +58,7 @@ impl Reader<'_> {
     pub(crate) fn boolean(&mut self, node: &Node, key: &str, avail: Avail) -> Option<Template> {
         match &node.kind {
             Kind::Bool(_) => self.text(node, key, avail),
-            Kind::Text(t) if is_whole_expression(t) => self.text(node, key, avail),
+            Kind::Text(t) if has_expression(t) => self.text(node, key, avail),
             Kind::Text(t) if t == "true" || t == "false" => {
                 let fix = format!("write {t} without quotes");
                 self.error(
@@ -89,7 +89,7 @@ impl Reader<'_> {
     pub(crate) fn number(&mut self, node: &Node, key: &str, avail: Avail) -> Option<Template> {
         match &node.kind {
             Kind::Number(_) => self.text(node, key, avail),
-            Kind::Text(t) if is_whole_expression(t) => self.text(node, key, avail),
+            Kind::Text(t) if has_expression(t) => self.text(node, key, avail),
             _ => {
                 self.wrong_type(node, &format!("`{key}`"), "a number");
                 None

@@ -2,7 +2,7 @@
 
 use gantry_core::Queue;
 
-use super::expressions::list;
+use super::expressions::{has_expression, list};
 use super::{Reader, avail};
 use crate::model::{Concurrency, RunDefaults, Template, Workflow};
 use crate::syntax::{Kind, Node};
@@ -100,6 +100,10 @@ impl Reader<'_> {
         node: &Node,
         allowed: avail::Avail,
     ) -> Option<Concurrency> {
+        let of_workflow = !allowed.contexts.contains(&"needs");
+        if of_workflow && node.scalar_text().is_some_and(|t| t.is_empty()) {
+            return None;
+        }
         let Kind::Map(_) = node.kind else {
             let group = self.full_text(node, "concurrency", allowed)?;
             return Some(Concurrency { group, cancel_in_progress: None, queue: Queue::Single });
@@ -117,7 +121,7 @@ impl Reader<'_> {
                     group = self.full_text(value, "group", allowed);
                 }
                 "cancel-in-progress" => cancel = self.boolean(value, &name, allowed),
-                _ => queue = self.queue(value),
+                _ => queue = self.queue(value, allowed),
             }
         }
         if queue == Queue::Max && cancel.as_ref().is_some_and(|t| t.text == "true") {
@@ -134,7 +138,19 @@ impl Reader<'_> {
         group.map(|group| Concurrency { group, cancel_in_progress: cancel, queue })
     }
 
-    fn queue(&mut self, node: &Node) -> Queue {
+    fn queue(&mut self, node: &Node, allowed: avail::Avail) -> Queue {
+        if let Kind::Text(text) = &node.kind
+            && has_expression(text)
+        {
+            self.check_template(node, text, "queue", allowed);
+            self.beyond(
+                "workflow/unsupported-key",
+                node.span,
+                "an expression in `queue` is not run here",
+                "write `single` or `max`",
+            );
+            return Queue::Single;
+        }
         let Some(word) = self.plain(node, "queue") else { return Queue::Single };
         word.parse().unwrap_or_else(|_| {
             self.error(

@@ -69,6 +69,39 @@ fn number(text: &str) -> Option<f64> {
     if mantissa_ok && exponent_ok { text.parse().ok() } else { None }
 }
 
+/// `${{ 'text' }}` is that text wherever it stands, as GitHub reads it: a way to write what would mean something else.
+///
+/// One that quotes another expression stays, as it would be evaluated then.
+pub(super) fn without_quotation(kind: Kind) -> Kind {
+    let Kind::Text(text) = &kind else { return kind };
+    let inner = text.strip_prefix("${{").and_then(|t| t.strip_suffix("}}")).map(str::trim);
+    let quoted = inner.and_then(|t| t.strip_prefix('\'')?.strip_suffix('\''));
+    match quoted {
+        Some(t) if !t.contains("${{") && !t.replace("''", "").contains('\'') => {
+            Kind::Text(t.replace("''", "'"))
+        }
+        _ => kind,
+    }
+}
+
+/// The place of a block text with its header (`|`, `>` and what belongs to them), where GitHub says that it begins.
+pub(super) fn with_header(source: &str, span: Span) -> Span {
+    let Some(before) = source.get(..span.start) else { return span };
+    let head = before.trim_end();
+    let start = head.rfind('\n').map_or(0, |i| i + 1);
+    let mut at = head[start..].char_indices().filter(|(_, c)| matches!(c, '|' | '>'));
+    let Some((found, _)) = at.find(|(i, _)| is_header(&head[start + i + 1..])) else { return span };
+    let line = before[..start].matches('\n').count() as u32 + 1;
+    let column = head[start..start + found].chars().count() as u32 + 1;
+    Span { start: start + found, line, column, ..span }
+}
+
+/// Whether the rest of a line belongs to the header of a block text.
+fn is_header(rest: &str) -> bool {
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '+' || c == '-');
+    rest.trim_start().is_empty() || rest.trim_start().starts_with('#')
+}
+
 /// A likely remedy for a place where the YAML reader stopped.
 pub(super) fn hint(source: &str, at: Span) -> Option<String> {
     let nth = |n: u32| source.lines().nth(n.checked_sub(1)? as usize);

@@ -14,15 +14,17 @@ fn all_problems_of_a_file_at_once() {
       fix: did you mean `pull_request`?
     ci.yml:5:6: error[workflow/wrong-type]: `env` must be a mapping, and is a list
       fix: write a mapping here
-    ci.yml:7:3: error[workflow/missing-key]: job `build` needs `runs-on`
-      fix: add for instance `runs-on: ubuntu-latest`
+    ci.yml:7:3: error[workflow/cyclic-needs]: no job can begin: each one needs another
+      fix: remove `needs` of the job that begins
     ci.yml:8:5: error[workflow/unknown-key]: job `build` has no key `runs_on`
       fix: did you mean `runs-on`?
+    ci.yml:8:5: error[workflow/missing-key]: job `build` needs `runs-on`
+      fix: add for instance `runs-on: ubuntu-latest`
     ci.yml:9:13: error[workflow/unknown-need]: job `build` needs `tset`, and there is no such job
       fix: name a job of this file
     ci.yml:10:22: error[workflow/wrong-type]: `timeout-minutes` must be a number, and is a text
       fix: write a number here
-    ci.yml:12:9: error[workflow/step-with-two-actions]: the step has `run` and `uses`
+    ci.yml:13:9: error[workflow/step-with-two-actions]: the step has `run` and `uses`
       fix: make two steps of it
     ci.yml:14:9: error[workflow/step-without-action]: the step does nothing
       fix: give it `run` or `uses`
@@ -59,8 +61,8 @@ fn expressions_are_placed_where_they_stand() {
     ci.yml:18:13: warning[workflow/condition-always-true]: `if` is always true
       cause: text outside of `${{ }}` makes the condition a non-empty text, and that counts as true
       fix: put the whole condition into one `${{ }}`, or write it without them
-    ci.yml:19:19: error[workflow/expression-syntax]: the expression is not closed
-      cause: `${{` opens it and `}}` does not follow
+    ci.yml:19:14: error[workflow/expression-syntax]: the expression is not closed
+      cause: `${{` opens it in line 19 and `}}` does not follow
       fix: write `}}` behind the expression
     ci.yml:20:19: error[workflow/expression-syntax]: the expression is empty
       fix: write an expression between `${{` and `}}`, or remove them
@@ -74,6 +76,8 @@ fn expressions_are_placed_where_they_stand() {
 fn cycles_are_printed_with_their_path() {
     let text = "on: push\njobs:\n  a: {needs: c, runs-on: x, steps: []}\n  b: {needs: a, runs-on: x, steps: []}\n  c: {needs: [b], runs-on: x, steps: []}\n  d: {needs: d, runs-on: x, steps: []}\n";
     insta::assert_snapshot!(findings(text), @r"
+    ci.yml:3:3: error[workflow/cyclic-needs]: no job can begin: each one needs another
+      fix: remove `needs` of the job that begins
     ci.yml:3:14: error[workflow/cyclic-needs]: jobs wait for each other: `a` needs `c` needs `b` needs `a`
       fix: remove one of these `needs`
     ci.yml:6:14: error[workflow/cyclic-needs]: jobs wait for each other: `d` needs `d`
@@ -102,7 +106,7 @@ fn broken_yaml_is_told_with_a_likely_remedy() {
       cause: tabs disallowed within this context (block indentation)
       fix: indent with spaces; YAML does not allow tabs there
     --
-    ci.yml:1:8: error[workflow/yaml-syntax]: the file is not valid YAML
+    ci.yml:1:7: error[workflow/yaml-syntax]: the file is not valid YAML
       cause: mapping values are not allowed in this context
       fix: quote the value; it holds `: `, which would begin a mapping
     --
@@ -110,9 +114,8 @@ fn broken_yaml_is_told_with_a_likely_remedy() {
       cause: illegal placement of ':' indicator
       fix: check the indentation, the quotes and the brackets up to this place
     --
-    ci.yml:1:5: error[workflow/yaml-syntax]: the file is not valid YAML
-      cause: while parsing node, found unknown anchor
-      fix: quote the value; a plain text cannot begin with `*`
+    ci.yml:1:5: error[workflow/alias]: there is no anchor of this name above
+      fix: name the value with `&name` before it is used, or quote a text that begins with `*`
     --
     ci.yml:2:1: error[workflow/yaml-syntax]: the file holds more than one YAML document
       fix: keep one document; everything behind a second `---` belongs into a file of its own
@@ -159,7 +162,7 @@ fn values_out_of_range_are_told_with_what_is_known() {
       fix: did you mean `contents`?
     ci.yml:12:28: error[workflow/wrong-type]: the matrix axis `v` must be a list, and is a number
       fix: write a list here
-    ci.yml:12:34: error[workflow/empty-value]: the matrix axis `w` has no values
+    ci.yml:12:34: warning[workflow/empty-value]: the matrix axis `w` has no values, so the job cannot run
       fix: list at least one value, or remove the axis
     ci.yml:12:53: error[workflow/wrong-type]: `max-parallel` must be at least 1
       fix: write a whole number from 1 on

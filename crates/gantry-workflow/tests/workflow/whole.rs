@@ -43,7 +43,7 @@ fn a_strategy_of_needs_is_expanded_when_they_have_ended() {
 
 #[rstest]
 #[case(
-    "${{ 'x' }}",
+    "${{ format('x') }}",
     "`strategy` cannot be used",
     "it must be a mapping, and the expression gives a text"
 )]
