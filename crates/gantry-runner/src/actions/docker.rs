@@ -181,20 +181,20 @@ impl Attempt<'_> {
         };
         let failed = |f: Failure| f.during(&format!("step `{}` ({})", cx.name, cx.place));
         let started = Beside::start(self.sandbox, self.spec, spec);
-        let beside = self.in_time(cx, started).await.map_err(failed)?;
+        let beside = self.in_time(cx, started).await?.map_err(|e| failed(e.into()))?;
         beside.sandbox.mark_step(cx.name);
         Ok(Room { beside, directories })
     }
 
-    /// Waits for something of a sandbox, unless the time of the step or the job ends before.
+    /// Waits for something of a sandbox; a failure only when the time of the step or the job ends before.
     pub(crate) async fn in_time<T>(
         &self,
         cx: StepCx<'_>,
         work: impl Future<Output = Result<T, SandboxError>>,
-    ) -> Result<T, Failure> {
+    ) -> Result<Result<T, SandboxError>, Failure> {
         let until = Until::new(self.facts.stop, cx.deadline.map(|(at, _)| at));
         tokio::select! {
-            done = work => done.map_err(Failure::from),
+            done = work => Ok(done),
             ended = until.reached() => Err(match (ended, self.facts.stop.why()) {
                 (Ended::Stopped, Some(why)) => Failure(why.verdict()),
                 _ => timed_out(cx),

@@ -40,10 +40,8 @@ impl Builder<'_, '_> {
                     command: None,
                     directories: Vec::new(),
                 };
-                let attempt = &self.attempt;
-                let source = Beside::start(attempt.sandbox, attempt.spec, source);
-                let source = attempt.in_time(self.cx, source).await;
-                let source = source.map_err(|failure| self.during(step.line, failure))?;
+                let started = Beside::start(self.attempt.sandbox, self.attempt.spec, source);
+                let source = self.in_time(step.line, started).await?;
                 let spec = CopySpec { context: CONTEXT.to_owned(), ..spec };
                 let made = self.make(stage, step, &source.sandbox, "/", &spec, Some(key)).await;
                 let report = source.sandbox.stop().await;
@@ -67,7 +65,7 @@ impl Builder<'_, '_> {
             dry: true,
             ..spec.clone()
         };
-        let digest = self.attempt.in_time(self.cx, self.attempt.sandbox.copy(&look)).await;
+        let digest = self.attempt.in_time(self.cx, self.attempt.sandbox.copy(&look)).await?;
         // The job's user may not be able to read what root can; the copy itself says what is wrong.
         if let Ok(digest) = digest {
             let key = self.key(stage, &work(&spec, &digest, None));
@@ -93,15 +91,12 @@ impl Builder<'_, '_> {
     ) -> Result<ImageHold, Failure> {
         let directories = vec![(from.to_owned(), CONTEXT.to_owned())];
         let draft = self.draft(beside, as_root(&stage.image), directories, step.line).await?;
-        match self.attempt.in_time(self.cx, draft.sandbox.copy(spec)).await {
+        match self.in_time(step.line, draft.sandbox.copy(spec)).await {
             Ok(digest) => {
                 let key = key.unwrap_or_else(|| self.key(stage, &work(spec, &digest, None)));
                 self.commit(draft, stage, key, step.line).await
             }
-            Err(failure) => {
-                let failure = self.during(step.line, failure);
-                Err(self.discard(draft, failure).await)
-            }
+            Err(failure) => Err(self.discard(draft, failure).await),
         }
     }
 }

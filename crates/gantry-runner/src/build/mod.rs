@@ -217,22 +217,21 @@ impl<'b> Builder<'b, '_> {
         base: &Base,
         line: usize,
     ) -> Result<(PreparedImage, Arc<ImageHold>), Failure> {
-        let found = match base {
+        let (image, hold) = match base {
             Base::Stage(at) => match self.done.get(*at).cloned().flatten() {
                 Some(done) => return Ok(done),
                 None => return Err(self.wrong(line, format!("the stage {at} is not built"))),
             },
-            Base::Scratch => self.attempt.in_time(self.cx, self.store.scratch()).await,
+            Base::Scratch => self.in_time(line, self.store.scratch()).await?,
             Base::Image(name) => {
                 let policy = &self.attempt.facts.lease.spec.sandbox;
                 let place = format!("{}:{line}", self.name);
                 let cx = StepCx { place: &place, ..self.cx };
                 let image = allowed_image(policy, cx, name)?.to_owned();
                 let store = &self.store;
-                self.attempt.in_time(self.cx, fetched(store, &image)).await
+                self.in_time(line, fetched(store, &image)).await?
             }
         };
-        let (image, hold) = found.map_err(|failure| self.during(line, failure))?;
         Ok((image, Arc::new(hold)))
     }
 
@@ -256,8 +255,7 @@ impl<'b> Builder<'b, '_> {
         let suffix = format!("b{}", uuid::Uuid::new_v4().simple());
         let spec = DraftSpec { suffix, parent, directories };
         let started = Draft::start(beside, self.attempt.spec, spec);
-        let draft = self.attempt.in_time(self.cx, started).await;
-        let draft = draft.map_err(|failure| self.during(line, failure))?;
+        let draft = self.in_time(line, started).await?;
         draft.sandbox.mark_step(self.cx.name);
         Ok(draft)
     }
@@ -271,8 +269,7 @@ impl<'b> Builder<'b, '_> {
         line: usize,
     ) -> Result<ImageHold, Failure> {
         let image = PreparedImage { digest: key, ..stage.image.clone() };
-        let done = self.attempt.in_time(self.cx, draft.commit(image)).await;
-        let (image, hold, report) = done.map_err(|failure| self.during(line, failure))?;
+        let (image, hold, report) = self.in_time(line, draft.commit(image)).await?;
         stage.image = image;
         self.count(report);
         Ok(hold)
@@ -307,6 +304,16 @@ impl<'b> Builder<'b, '_> {
     /// A failure at a line of the Dockerfile.
     fn wrong(&self, line: usize, text: String) -> Failure {
         wrong(self.cx, self.name, &Problem { line, text })
+    }
+
+    /// Waits for something of a sandbox, for the instruction of a line.
+    async fn in_time<T>(
+        &self,
+        line: usize,
+        work: impl Future<Output = Result<T, SandboxError>>,
+    ) -> Result<T, Failure> {
+        let done = self.attempt.in_time(self.cx, work).await?;
+        done.map_err(|error| self.during(line, error.into()))
     }
 
     /// A failure with the place of the instruction before it.

@@ -86,12 +86,9 @@ impl Builder<'_, '_> {
             owner: Some(owner).filter(|owner| !owner.is_empty()),
             ..CopySpec::default()
         };
-        match self.attempt.in_time(self.cx, draft.sandbox.copy(&spec)).await {
+        match self.in_time(step.line, draft.sandbox.copy(&spec)).await {
             Ok(_) => self.commit(draft, stage, key, step.line).await,
-            Err(failure) => {
-                let failure = self.during(step.line, failure);
-                Err(self.discard(draft, failure).await)
-            }
+            Err(failure) => Err(self.discard(draft, failure).await),
         }
     }
 }
