@@ -354,6 +354,20 @@ Examples:
     },
     Graph(GraphArgs),
     Lock(LockArgs),
+    /// Speaks the Language Server Protocol on standard input and output, for editors.
+    ///
+    /// Problems as you type, an outline of jobs and steps, and the way from `needs` and local `uses` to what they name,
+    /// for workflow files and action files. `docs/guides/editor.md` says how editors are told of it.
+    #[command(after_help = "\
+Examples:
+  gantry workflow lsp          what an editor starts; it ends with the editor
+
+Exit codes: 0 the editor said goodbye, 1 it did not, 2 what it sent is no such protocol.")]
+    Lsp {
+        /// Said by some editors; there is no other way.
+        #[arg(long, hide = true)]
+        stdio: bool,
+    },
     /// Sums up over many files which Linux x86-64 jobs run here, which do not, and why.
     ///
     /// A job counts once, however many legs it has; it counts as Linux when one of its legs does. Every

@@ -88,6 +88,7 @@ fn wants_json(command: &Command) -> bool {
             | WorkflowCommand::Coverage { json, .. } => *json,
             WorkflowCommand::Graph(args) => args.json,
             WorkflowCommand::Lock(args) => args.json,
+            WorkflowCommand::Lsp { .. } => false,
         },
         Command::Expr(args) => {
             let ExprCommand::Eval { json, .. } = &args.command;

@@ -1,6 +1,7 @@
 //! `gantry workflow check` and `gantry workflow plan`; `graph` lies below, `coverage` beside.
 
 mod graph;
+mod lsp;
 mod text;
 
 use std::path::{Component, Path, PathBuf};
@@ -44,6 +45,7 @@ pub fn run(command: WorkflowCommand) -> Done {
         }
         WorkflowCommand::Graph(args) => graph::run(&args),
         WorkflowCommand::Lock(args) => super::lock::run(&args),
+        WorkflowCommand::Lsp { .. } => lsp::run(),
         WorkflowCommand::Coverage { paths, event, json } => {
             super::coverage::run(&paths, event.as_deref(), json)
         }
