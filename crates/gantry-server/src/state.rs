@@ -22,7 +22,10 @@ use crate::hub::HubOptions;
 /// Shared by everything inside one hub.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Of this process.
     pub id: String,
+    /// Whose work it drives: its own, or that of the service, which outlives every process.
+    pub domain: String,
     pub dir: PathBuf,
     pub options: HubOptions,
     pub db: Db,

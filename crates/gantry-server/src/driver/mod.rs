@@ -131,7 +131,7 @@ impl Driver {
     async fn lose(&mut self, name: &str, reason: &str) -> Result<Vec<RunId>, HubError> {
         let gone = self.shared.live().forget_runners(name);
         self.waiters.retain(|id, _| !gone.contains(id));
-        let held = self.shared.db.read().await?.lease_list_open(&self.shared.id).await?;
+        let held = self.shared.db.read().await?.lease_list_open(&self.shared.domain).await?;
         let mut runs = Vec::new();
         for held in held.into_iter().filter(|l| gone.contains(&l.runner)) {
             runs.extend(lease::take_back(&self.shared, held, reason.to_owned()).await?);
