@@ -12,6 +12,7 @@ pub mod driver;
 pub mod error;
 pub mod events;
 pub mod fleet;
+pub mod forge;
 pub mod http;
 pub mod hub;
 pub mod ids;

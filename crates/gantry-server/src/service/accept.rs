@@ -1,13 +1,16 @@
 //! Taking events: stored durably before anybody is answered, the same one once.
 
+use axum::http::HeaderMap;
 use gantry_core::{EventId, Timestamp};
 use gantry_store::StoreError;
 use gantry_store::events::EventRecord;
 use indexmap::IndexMap;
 
-use super::trigger::Own;
+use super::registry::Connection;
+use super::trigger::{Own, kept_headers};
 use crate::HubError;
 use crate::events::RunEvent;
+use crate::forge::{self, Delivery, DeliveryError, ForgeEvent};
 use crate::ids::{fresh, now};
 use crate::state::Shared;
 
@@ -100,6 +103,96 @@ pub(super) fn own(
         decided: None,
         outcome: None,
         reason: None,
+        tries: 0,
+        next_try: Timestamp(0),
+    }
+}
+
+/// Why a delivery was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// The hub has no such connection.
+    #[error("there is no forge connection `{0}`")]
+    Unknown(String),
+    /// The forge did not send it so.
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    /// The store.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+}
+
+/// Takes a delivery of a forge: checked, then stored; only then it is answered.
+///
+/// # Errors
+/// It is not believed, cannot be read, or cannot be stored.
+pub(crate) async fn deliver(
+    shared: &Shared,
+    connection: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Accepted, Refused> {
+    let registry = shared.service.as_ref().map(|s| s.registry()).unwrap_or_default();
+    let forge = registry.connection(connection);
+    let forge = forge.ok_or_else(|| Refused::Unknown(connection.to_owned()))?;
+    let at = now();
+    let read = forge::read_delivery(forge.kind, headers, body, &forge.webhook_secrets, at)?;
+    let target = read.event.as_ref().and_then(ForgeEvent::as_pull_request_target);
+    let record = delivered(forge, &read, read.event.as_ref(), headers, body, at);
+    let target = target.map(|event| delivered(forge, &read, Some(&event), headers, body, at));
+    let (id, also) = (record.id, target.as_ref().map(|t| t.id));
+    let stored: Result<Accepted, StoreError> = shared
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let accepted = insert(tx, &record).await?;
+                if let Some(target) = &target {
+                    insert(tx, target).await?;
+                }
+                Ok(accepted)
+            })
+        })
+        .await;
+    let accepted = stored.map_err(HubError::from)?;
+    if accepted.event == id {
+        wake(shared, id);
+        if let Some(also) = also {
+            wake(shared, also);
+        }
+    }
+    Ok(accepted)
+}
+
+/// The record of a delivery, or of the other event that it means. One that means nothing is decided right away.
+fn delivered(
+    forge: &Connection,
+    read: &Delivery,
+    event: Option<&ForgeEvent>,
+    headers: &HeaderMap,
+    body: &[u8],
+    at: Timestamp,
+) -> EventRecord {
+    let name = event.map_or(read.kind.as_str(), |e| e.name.as_str());
+    let repository = event.map(|e| e.repository.clone()).or_else(|| read.repository.clone());
+    EventRecord {
+        id: EventId(fresh()),
+        source: forge.kind.as_str().to_owned(),
+        connection: forge.name.clone(),
+        delivery: read.delivery_id.clone(),
+        kind: name.to_owned(),
+        action: event.and_then(|e| e.action.clone()).or_else(|| read.action.clone()),
+        repository: repository.unwrap_or_default(),
+        git_ref: event.map(|e| e.git_ref.clone()),
+        sha: event.and_then(|e| e.sha.clone()),
+        actor: event.map(|e| e.actor.clone()),
+        title: event.and_then(|e| e.title.clone()),
+        headers: kept_headers(headers),
+        payload: String::from_utf8_lossy(body).into_owned(),
+        replay_of: None,
+        received: at,
+        decided: event.is_none().then_some(at),
+        outcome: event.is_none().then(|| "ignored".to_owned()),
+        reason: read.reason.clone().filter(|_| event.is_none()),
         tries: 0,
         next_try: Timestamp(0),
     }

@@ -65,7 +65,7 @@ async fn look_at_due(shared: &Arc<Shared>, due: &mut HashMap<String, Timestamp>,
     let ready: Vec<Registered> = registry.repos().filter(ready).cloned().collect();
     for known in &ready {
         let connection = known.record.connection.as_ref().and_then(|c| registry.connection(c));
-        let told = connection.is_some_and(|c| c.webhook_secret.is_some());
+        let told = connection.is_some_and(|c| !c.webhook_secrets.is_empty());
         let pause = if told { every.saturating_mul(WITH_WEBHOOK) } else { every };
         due.insert(known.record.name.clone(), at.plus_ms(pause));
     }

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 
 use crate::HubError;
 use crate::fleet::{FleetRepo, RepoSettings, Source};
+use crate::forge::ForgeKind;
 
 /// `registered_by` of a repository of the configuration.
 pub(crate) const BY_FILE: &str = "file";
@@ -44,14 +45,14 @@ pub struct ServiceRepo {
 pub struct Connection {
     /// Name, part of the address of its webhook.
     pub name: String,
-    /// `github`, `gitlab`, `gitea` or `forgejo`.
-    pub kind: String,
+    /// What kind of forge it is.
+    pub kind: ForgeKind,
     /// Base URL, for instance `https://github.com`.
     pub url: String,
     /// Base URL of its API, where it is not the usual one.
     pub api_url: Option<String>,
-    /// Secret of its webhooks; without one they are refused.
-    pub webhook_secret: Option<Secret>,
+    /// Secrets of its webhooks, any of which may sign; without one they are refused.
+    pub webhook_secrets: Vec<Secret>,
     /// Token for its API and for cloning.
     pub token: Option<Secret>,
 }
