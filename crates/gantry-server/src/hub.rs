@@ -91,6 +91,7 @@ impl Hub {
         let shared = Arc::new(Shared {
             domain: id.clone(),
             id,
+            started: now(),
             dir: dir.to_owned(),
             options,
             db,
