@@ -17,6 +17,7 @@ pub mod hub;
 pub mod ids;
 pub mod instance;
 pub mod query;
+pub mod service;
 pub mod source;
 pub mod state;
 
