@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::prepare::Origin;
+use crate::driver::prepare::{Origin, SnapshotCache};
 use crate::driver::{self, Loss, Poke};
 use crate::events::RunEvent;
 use crate::fleet::Fleet;
@@ -138,6 +138,7 @@ impl Hub {
             events: broadcast::channel(EVENT_BUFFER).0,
             pokes,
             live: Mutex::new(Live::default()),
+            snapshots: SnapshotCache::default(),
         });
         let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
         let stop = CancellationToken::new();

@@ -12,7 +12,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:4711";
 ///
 /// The repositories are those of the hub file, and those that are added while it runs. A runner on this machine is
 /// started with it. What a hub has begun is taken up again by the next one on the same data directory, however the
-/// first one ended. SIGHUP reads the hub file anew, SIGTERM and Ctrl-C stop in order.
+/// first one ended. With `GANTRY_RUNNER_TOKEN` set, runners elsewhere register with that token. SIGHUP reads the hub file anew, SIGTERM and Ctrl-C stop in order.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
