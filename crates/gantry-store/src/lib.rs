@@ -20,6 +20,7 @@ pub mod runners;
 pub mod runs;
 pub mod schema;
 pub mod statements;
+pub mod statuses;
 pub mod steps;
 pub mod submissions;
 pub mod writer;
