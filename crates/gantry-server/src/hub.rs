@@ -41,6 +41,8 @@ pub struct HubOptions {
     pub max_cache_bytes: u64,
     /// The registration token; a fresh one when absent.
     pub token: Option<Secret>,
+    /// Address that people reach the hub at, for links.
+    pub public_url: Option<String>,
 }
 
 impl Default for HubOptions {
@@ -51,6 +53,7 @@ impl Default for HubOptions {
             max_artifact_bytes: 10 << 30,
             max_cache_bytes: 10 << 30,
             token: None,
+            public_url: None,
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct ServeArgs {
     /// Address to listen at.
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, env = "GANTRY_LISTEN")]
     pub listen: SocketAddr,
+    /// Address that people reach the hub at, for links; the one that it listens at when absent.
+    #[arg(long, value_name = "URL", env = "GANTRY_PUBLIC_URL")]
+    pub public_url: Option<String>,
     /// Jobs at the same time on this machine; one per core when absent, 0 starts no runner.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     pub jobs: Option<u32>,

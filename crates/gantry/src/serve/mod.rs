@@ -56,7 +56,12 @@ async fn serve(
     let address = listener
         .local_addr()
         .map_err(|e| Failure::infra("cannot read the address of the listener").because(&e))?;
-    let options = HubOptions { token: runner_token()?, ..HubOptions::default() };
+    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let options = HubOptions {
+        token: runner_token()?,
+        public_url: Some(public_url),
+        ..HubOptions::default()
+    };
     let hub = Hub::open_service(data, options, config)
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
