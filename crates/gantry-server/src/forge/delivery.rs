@@ -95,6 +95,12 @@ pub struct CheckAsk {
 }
 
 impl ForgeEvent {
+    /// `github.event` as expressions see it.
+    pub fn expression_payload(&self) -> gantry_workflow::expr::Value {
+        // Every JSON value is one of expressions.
+        serde_json::from_value(self.payload.clone()).unwrap_or_default()
+    }
+
     /// The same delivery as `pull_request_target`: of the base branch and its commit, which no fork can change.
     ///
     /// None for other events, and for a pull request without a base branch.

@@ -71,6 +71,8 @@ fn a_push_has_its_commits_with_their_files() {
     assert_eq!(payload["created"], false);
     assert_eq!(payload["pusher"]["name"], "jsmith");
     assert_eq!(payload["gantry"]["forge"], "gitlab");
+    let seen = serde_json::to_value(event.expression_payload()).unwrap();
+    assert_eq!(&seen, payload, "expressions see the same");
 }
 
 #[test]
