@@ -180,6 +180,18 @@ fn what_happens_to_a_merge_request_has_githubs_words() {
 }
 
 #[test]
+fn a_merged_request_is_on_its_base_branch() {
+    let mut payload = sample("gitlab_merge_request.json");
+    payload["object_attributes"]["action"] = "merge".into();
+    payload["object_attributes"]["state"] = "merged".into();
+    payload["object_attributes"]["merge_commit_sha"] = "c".repeat(40).into();
+    let event = gitlab(&payload).event.unwrap();
+    assert_eq!((event.git_ref.as_str(), event.sha), ("refs/heads/master", Some("c".repeat(40))));
+    assert_eq!(event.payload["pull_request"]["merged"], true);
+    assert!(event.is_fork, "what came from a fork still does");
+}
+
+#[test]
 fn a_merge_request_within_a_project_is_no_fork_and_one_without_a_source_is() {
     let mut payload = sample("gitlab_merge_request.json");
     payload["object_attributes"]["source_project_id"] = 1.into();
