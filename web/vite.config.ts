@@ -30,7 +30,7 @@ export default defineConfig({
     target: ["chrome125", "firefox125", "safari17.5"],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    outDir: process.env["GANTRY_WEB_OUT"] ?? "dist",
+    outDir: process.env["GANTRY_WEB_OUT"] ?? "build",
     emptyOutDir: true,
     reportCompressedSize: true,
   },

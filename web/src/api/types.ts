@@ -204,7 +204,7 @@ export interface QueueItem {
   position: number | null;
   hold: string | null;
   labels: string[];
-  runner: string | null;
+  runner: { id: string; name: string } | null;
 }
 
 export interface Runner {

@@ -13,6 +13,8 @@ import { DRAWN_CELLS, type Layout, NAMED_LEGS, layoutGraph } from "./layout.ts";
 
 const NARROW = "(max-width: 720px)";
 const MOST_HEIGHT = 460;
+/** On a phone names stay readable, and one moves the graph about. */
+const NARROW_ZOOM = 0.72;
 
 function useNarrow(): boolean {
   const [narrow, setNarrow] = useState(() => window.matchMedia(NARROW).matches);
@@ -25,9 +27,13 @@ function useNarrow(): boolean {
   return narrow;
 }
 
-type GroupNode = Node<{ group: JobGroup; vertical: boolean }, "group">;
+type GroupNode = Node<{ group: JobGroup; vertical: boolean }, "jobs">;
 
-const NODE_TYPES = { group: GroupBox };
+const NODE_TYPES = { jobs: GroupBox };
+
+function fitOf(narrow: boolean) {
+  return { minZoom: narrow ? NARROW_ZOOM : 0.2, maxZoom: 1, padding: 0.06 };
+}
 
 export default function RunGraph({ jobs }: { jobs: Job[] }) {
   const narrow = useNarrow();
@@ -53,22 +59,22 @@ export default function RunGraph({ jobs }: { jobs: Job[] }) {
         minZoom={0.2}
         maxZoom={1.5}
         fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.06 }}
+        fitViewOptions={fitOf(narrow)}
         proOptions={{ hideAttribution: true }}
       >
         <Background gap={20} size={1} />
-        <Buttons shape={`${shape}${narrow}`} />
+        <Buttons shape={shape} narrow={narrow} />
       </ReactFlow>
     </section>
   );
 }
 
-function Buttons({ shape }: { shape: string }) {
+function Buttons({ shape, narrow }: { shape: string; narrow: boolean }) {
   const flow = useReactFlow();
   useEffect(() => {
-    const frame = requestAnimationFrame(() => void flow.fitView({ maxZoom: 1, padding: 0.06 }));
+    const frame = requestAnimationFrame(() => void flow.fitView(fitOf(narrow)));
     return () => cancelAnimationFrame(frame);
-  }, [flow, shape]);
+  }, [flow, shape, narrow]);
   return (
     <Panel position="bottom-right" className="graph-buttons">
       <button type="button" className="button small" aria-label="Zoom out" onClick={() => void flow.zoomOut()}>
@@ -77,7 +83,7 @@ function Buttons({ shape }: { shape: string }) {
       <button type="button" className="button small" aria-label="Zoom in" onClick={() => void flow.zoomIn()}>
         +
       </button>
-      <button type="button" className="button small" onClick={() => void flow.fitView({ maxZoom: 1, padding: 0.06 })}>
+      <button type="button" className="button small" onClick={() => void flow.fitView(fitOf(narrow))}>
         Fit
       </button>
     </Panel>
@@ -88,7 +94,7 @@ function drawn(placed: Layout, groups: JobGroup[], vertical: boolean): { nodes: 
   const byId = new Map(groups.map((group) => [group.id, group]));
   const nodes: GroupNode[] = placed.boxes.map((box) => ({
     id: box.group.id,
-    type: "group",
+    type: "jobs",
     position: { x: box.x, y: box.y },
     width: box.width,
     height: box.height,

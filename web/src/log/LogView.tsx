@@ -6,7 +6,7 @@ import type { Attempt } from "../api/types.ts";
 import { Empty } from "../ui/Problem.tsx";
 import { LineRow, SectionRow } from "./LogRow.tsx";
 import { type LogOptions, LogToolbar } from "./LogToolbar.tsx";
-import type { Row } from "./model.ts";
+import type { LogModel, Row } from "./model.ts";
 import { headsOf, useFold } from "./sections.ts";
 import { useFollow } from "./useFollow.ts";
 import { useLog } from "./useLog.ts";
@@ -57,6 +57,9 @@ export function LogView({ attempt, label }: { attempt: Attempt; label: string })
     },
     [model, fold, setSection, turn],
   );
+  useFirstError(log.ended && attempt.state === "finished" ? model : null, (line) => {
+    goal.current = line;
+  });
   useEffect(() => {
     if (goal.current === null) return;
     const index = rows.indexOf(goal.current);
@@ -65,7 +68,6 @@ export function LogView({ attempt, label }: { attempt: Attempt; label: string })
     virtual.scrollToIndex(index, { align: "center" });
   });
   useLineOfAddress(model.lines.length, show);
-
   const step = useCallback(
     (by: 1 | -1) => {
       if (hits.length === 0) return;
@@ -181,6 +183,18 @@ function useLineOfAddress(lines: number, show: (line: number) => void): void {
     done.current = hash;
     show(line - 1);
   }, [hash, lines, show]);
+}
+
+/** Where a failed attempt is opened: at its first error, unless the address names a line. */
+function useFirstError(model: LogModel | null, go: (line: number) => void): void {
+  const { hash } = useLocation();
+  const done = useRef<LogModel | null>(null);
+  useEffect(() => {
+    if (!model || done.current === model) return;
+    done.current = model;
+    const error = hash ? -1 : model.lines.findIndex((line) => line.kind === "error");
+    if (error >= 0) go(error);
+  });
 }
 
 /** `w`, `t` and `f` while no field has the focus. */

@@ -2,6 +2,7 @@
 import type { ReactNode } from "react";
 import { asProblem } from "../api/problem.ts";
 import { Icon } from "./Icon.tsx";
+import { Said } from "./Said.tsx";
 
 export function ProblemBox({ error, retry }: { error: unknown; retry?: () => void }) {
   const problem = asProblem(error);
@@ -9,9 +10,9 @@ export function ProblemBox({ error, retry }: { error: unknown; retry?: () => voi
     <div className="problem" role="alert">
       <Icon name="warning" />
       <div>
-        <p className="problem-title">{problem.message}</p>
-        {problem.detail && <p>{problem.detail}</p>}
-        {problem.hint && <p className="problem-hint">{problem.hint}</p>}
+        <p className="problem-title"><Said text={problem.message} /></p>
+        {problem.detail && <p><Said text={problem.detail} /></p>}
+        {problem.hint && <p className="problem-hint"><Said text={problem.hint} /></p>}
         <p className="problem-meta">
           <code>{problem.code}</code>
           {problem.requestId && (

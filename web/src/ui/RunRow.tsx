@@ -5,6 +5,7 @@ import { Icon } from "./Icon.tsx";
 import { FaultTag, StatusFor } from "./StatusMark.tsx";
 import { statusOf } from "./status.ts";
 import { Ago, Took } from "./Time.tsx";
+import { Said } from "./Said.tsx";
 
 export function shortRef(ref: string | null): string {
   return (ref ?? "").replace(/^refs\/(heads|tags)\//, "").replace(/^refs\/pull\/(\d+)\/.*/, "PR #$1");
@@ -45,7 +46,7 @@ export function RunRow({ run, repo = true }: { run: RunSummary; repo?: boolean }
             {run.attempt > 1 && ` attempt ${run.attempt}`}
           </span>
           <FaultTag fault={run.fault} />
-          {run.waits && run.state !== "finished" && <span className="waits">{run.waits}</span>}
+          {run.waits && run.state !== "finished" && <span className="waits"><Said text={run.waits} /></span>}
         </p>
       </div>
       <p className="row-side run-ref">

@@ -12,6 +12,7 @@ export function Sparkline({ recent }: { recent: RecentRun[] }) {
   if (recent.length === 0) return <span className="sparkline-none muted">no runs yet</span>;
   const most = Math.max(1, ...recent.map((run) => run.duration_ms ?? 0));
   const failed = recent.filter((run) => run.outcome === "failure" || run.outcome === "timed_out").length;
+  const width = Math.min(SLOTS, recent.length) * (WIDTH + GAP) - GAP;
   const last = recent.at(-1);
   const label = `Last ${recent.length} runs: ${failed} failed, the latest took ${duration(last?.duration_ms)}`;
   return (
@@ -19,13 +20,13 @@ export function Sparkline({ recent }: { recent: RecentRun[] }) {
       className="sparkline"
       role="img"
       aria-label={label}
-      width={SLOTS * (WIDTH + GAP)}
+      width={width}
       height={HEIGHT}
-      viewBox={`0 0 ${SLOTS * (WIDTH + GAP)} ${HEIGHT}`}
+      viewBox={`0 0 ${width} ${HEIGHT}`}
     >
       <title>{label}</title>
-      {recent.slice(-SLOTS).map((run, index, all) => {
-        const x = (SLOTS - all.length + index) * (WIDTH + GAP);
+      {recent.slice(-SLOTS).map((run, index) => {
+        const x = index * (WIDTH + GAP);
         const height = 5 + (HEIGHT - 5) * Math.sqrt((run.duration_ms ?? 0) / most);
         return <Bar key={run.run} x={x} height={height} outcome={run.outcome} />;
       })}

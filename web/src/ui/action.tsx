@@ -3,6 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useContext, useMemo, useState } from "react";
 import { asProblem } from "../api/problem.ts";
 import { Icon } from "./Icon.tsx";
+import { Said } from "./Said.tsx";
 
 interface Notice {
   id: number;
@@ -35,8 +36,8 @@ export function Notices({ children }: { children: ReactNode }) {
         {notices.map((notice) => (
           <div key={notice.id} className={`notice tone-${notice.tone}`}>
             <div>
-              <p>{notice.title}</p>
-              {notice.hint && <p className="muted">{notice.hint}</p>}
+              <p><Said text={notice.title} /></p>
+              {notice.hint && <p className="muted"><Said text={notice.hint} /></p>}
             </div>
             <button
               type="button"

@@ -13,6 +13,7 @@ import { StatusMark } from "../../ui/StatusMark.tsx";
 import { Ago } from "../../ui/Time.tsx";
 import { useWrite } from "../../ui/action.tsx";
 import { deliveryStatus, kindOf } from "./words.ts";
+import { Said } from "../../ui/Said.tsx";
 
 export function DeliveryPage() {
   const { event = "" } = useParams();
@@ -51,7 +52,7 @@ function Shown({ delivery }: { delivery: DeliveryDetail }) {
     <div className="delivery">
       <section className={`verdict tone-${status.tone}`} aria-label="Decision">
         <StatusMark status={status} />
-        <p>{delivery.reason ?? (delivery.outcome ? "" : "The hub has stored it and decides next.")}</p>
+        <p><Said text={delivery.reason ?? (delivery.outcome ? "" : "The hub has stored it and decides next.")} /></p>
       </section>
       {delivery.runs.length > 0 && <Runs event={delivery.id} />}
       <dl className="facts-grid">

@@ -10,6 +10,7 @@ import { RefMark } from "../../ui/RunRow.tsx";
 import { StatusMark } from "../../ui/StatusMark.tsx";
 import { Ago } from "../../ui/Time.tsx";
 import { OUTCOMES, SOURCES, deliveryStatus, kindOf } from "./words.ts";
+import { Said } from "../../ui/Said.tsx";
 
 const NAMES = ["q", "source", "outcome", "repo"] as const;
 
@@ -95,7 +96,7 @@ function Row({ delivery }: { delivery: Delivery }) {
         </span>
         {delivery.reason && (
           <span className="muted cut" title={delivery.reason}>
-            {delivery.reason}
+            <Said text={delivery.reason} />
           </span>
         )}
       </p>

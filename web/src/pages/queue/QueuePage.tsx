@@ -8,6 +8,7 @@ import { List, PageHead } from "../../ui/Page.tsx";
 import { Empty } from "../../ui/Problem.tsx";
 import { StatusFor } from "../../ui/StatusMark.tsx";
 import { Ago } from "../../ui/Time.tsx";
+import { Said } from "../../ui/Said.tsx";
 
 export function QueuePage() {
   const [filters, set, clear] = useFilters(["repo", "org"]);
@@ -67,10 +68,10 @@ function Row({ item }: { item: QueueItem }) {
       <p className="row-side queue-hold">
         {item.state === "running" ? (
           <span>
-            on <span className="strong">{item.runner ?? "a runner"}</span>
+            on <span className="strong">{item.runner?.name ?? "a runner"}</span>
           </span>
         ) : (
-          <span className={item.hold ? "waits" : "muted"}>{item.hold ?? "next free runner with these labels"}</span>
+          <span className={item.hold ? "waits" : "muted"}><Said text={item.hold ?? "next free runner with these labels"} /></span>
         )}
       </p>
       <p className="row-side tags">

@@ -10,6 +10,7 @@ import { Took } from "../../ui/Time.tsx";
 import { useWrite } from "../../ui/action.tsx";
 import { FAULTS, isOpen, statusOf } from "../../ui/status.ts";
 import { Why } from "./Why.tsx";
+import { Said } from "../../ui/Said.tsx";
 
 export function JobPanel({ run, job }: { run: RunDetail; job: Job }) {
   const [params, setParams] = useSearchParams();
@@ -55,7 +56,7 @@ export function JobPanel({ run, job }: { run: RunDetail; job: Job }) {
       </p>
       {reason && (
         <p className="run-reason">
-          {reason}
+          <Said text={reason} />
           {shown.fault && shown.fault !== "user" && <span className="muted"> {FAULTS[shown.fault].meaning}</span>}
         </p>
       )}
@@ -97,7 +98,7 @@ function NotStarted({ run, job }: { run: RunDetail; job: Job }) {
   return (
     <>
       <Empty title={words}>
-        {job.hold && <p>{job.hold}</p>}
+        {job.hold && <p><Said text={job.hold} /></p>}
         {job.state === "queued" && (
           <p>
             Its place is shown in the <Link to="/queue">queue</Link>.

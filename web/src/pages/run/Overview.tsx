@@ -9,6 +9,7 @@ import { Ago } from "../../ui/Time.tsx";
 import { Markdown } from "./Markdown.tsx";
 import { RunSearch } from "./RunSearch.tsx";
 import { Why } from "./Why.tsx";
+import { Said } from "../../ui/Said.tsx";
 
 const RunGraph = lazy(() => import("../../graph/RunGraph.tsx"));
 
@@ -46,7 +47,7 @@ function Diagnostics({ run }: { run: RunDetail }) {
         {run.diagnostics.map((one, index) => (
           <li key={index} className={`note kind-${one.severity}`}>
             <NoteMark kind={one.severity} />
-            <p className="note-text">{one.message}</p>
+            <p className="note-text"><Said text={one.message} /></p>
             {one.line !== null && (
               <span className="muted">
                 line {one.line}
@@ -137,7 +138,7 @@ function Artifacts({ artifacts }: { artifacts: Artifact[] }) {
                 <span>{size(artifact.size_bytes)}</span>
                 {artifact.expires_at && (
                   <span>
-                    kept until <Ago at={artifact.expires_at} />
+                    expires <Ago at={artifact.expires_at} />
                   </span>
                 )}
               </p>

@@ -6,6 +6,7 @@ import { RefMark, runTitle } from "../../ui/RunRow.tsx";
 import { Ago, Took } from "../../ui/Time.tsx";
 import { FAULTS, statusOf } from "../../ui/status.ts";
 import { RunActions } from "./RunActions.tsx";
+import { Said } from "../../ui/Said.tsx";
 
 export function RunHeader({ run }: { run: RunDetail }) {
   const status = statusOf(run);
@@ -42,7 +43,7 @@ export function RunHeader({ run }: { run: RunDetail }) {
         </p>
         {(reason || run.fault) && (
           <p className="run-reason">
-            {reason}
+            {reason && <Said text={reason} />}
             {run.fault && run.fault !== "user" && <span className="muted"> {FAULTS[run.fault].meaning}</span>}
           </p>
         )}

@@ -4,6 +4,7 @@ import { useWhy } from "../../api/queries.ts";
 import { fullTime } from "../../lib/time.ts";
 import { ShapeIcon } from "../../ui/Icon.tsx";
 import { ProblemBox, SkeletonRows } from "../../ui/Problem.tsx";
+import { Said } from "../../ui/Said.tsx";
 
 export function Why({ run, job, open: first }: { run: string; job: string | null; open: boolean }) {
   const [open, setOpen] = useState(first);
@@ -29,8 +30,8 @@ function Answer({ run, job }: { run: string; job: string | null }) {
               <ShapeIcon shape={one.met ? "check" : "clock"} />
               <span className="sr-only">{one.met ? "met: " : "not met: "}</span>
               <span>
-                {one.what}
-                {one.detail && <span className="muted"> {one.detail}</span>}
+                <Said text={one.what} />
+                {one.detail && <span className="muted"> <Said text={one.detail} /></span>}
               </span>
             </li>
           ))}
@@ -46,7 +47,7 @@ function Answer({ run, job }: { run: string; job: string | null }) {
               <span className="tag">{one.kind}</span>
               <span>
                 {one.job && <span className="strong">{one.job}: </span>}
-                {one.reason}
+                <Said text={one.reason} />
               </span>
             </li>
           ))}

@@ -13,6 +13,7 @@ import { StatusMark } from "../../ui/StatusMark.tsx";
 import { Ago } from "../../ui/Time.tsx";
 import { useWrite } from "../../ui/action.tsx";
 import type { Status } from "../../ui/status.ts";
+import { Said } from "../../ui/Said.tsx";
 
 const STATES: Record<Runner["state"], Status> = {
   online: { label: "Online", tone: "good", shape: "check" },
@@ -24,7 +25,7 @@ export function RunnersPage() {
   const [filters, set, clear] = useFilters(["state"]);
   const list = useRunners(filters);
   const runners = list.items ?? [];
-  const slots = runners.filter((one) => one.state === "online").reduce((sum, one) => sum + one.slots, 0);
+  const slots = runners.filter((one) => one.state !== "offline").reduce((sum, one) => sum + one.slots, 0);
   const busy = runners.reduce((sum, one) => sum + one.busy, 0);
   return (
     <>
@@ -78,7 +79,7 @@ function Row({ runner }: { runner: Runner }) {
           <span>{STATES[runner.state].label}</span>
           {runner.pool && <span>pool {runner.pool}</span>}
           {runner.version && <span>{runner.version}</span>}
-          {runner.state === "offline" && runner.offline_reason && <span className="waits">{runner.offline_reason}</span>}
+          {runner.state === "offline" && runner.offline_reason && <span className="waits"><Said text={runner.offline_reason} /></span>}
         </p>
       </div>
       <p className="row-side tags">
