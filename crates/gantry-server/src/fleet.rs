@@ -74,6 +74,52 @@ pub struct FleetEvent {
     /// How the files that it changed are found.
     #[serde(default)]
     pub changed: Changed,
+    /// What is known of it besides, for those who look at its runs.
+    #[serde(default)]
+    pub facts: EventFacts,
+}
+
+/// What the hub knows about an event beyond what workflows see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct EventFacts {
+    /// How far its runs are trusted.
+    #[serde(default)]
+    pub tier: Tier,
+    /// Why somebody has to allow its runs first.
+    #[serde(default)]
+    pub approval: Option<String>,
+    /// Title of the pull request.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Number of the pull request.
+    #[serde(default)]
+    pub pull_request: Option<u64>,
+}
+
+/// The trust of a run: `fork` < `internal` < `trusted`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Code of somebody who may not write to the repository: no secrets.
+    Fork,
+    /// Code of a member that nobody has merged.
+    Internal,
+    /// Code that is in the repository, or started by hand.
+    #[default]
+    Trusted,
+}
+
+impl Tier {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fork => "fork",
+            Self::Internal => "internal",
+            Self::Trusted => "trusted",
+        }
+    }
 }
 
 /// What of a fleet is to run; empty means all.
@@ -122,6 +168,12 @@ pub enum Source {
         url: String,
         /// Branch, tag or commit; the default branch when absent.
         git_ref: Option<String>,
+        /// The commit on that ref, 40 hex digits; the newest when absent.
+        #[serde(default)]
+        sha: Option<String>,
+        /// Value of the `Authorization` header for its server; never stored.
+        #[serde(skip)]
+        auth: Option<Secret>,
     },
     /// A folder as it is.
     Folder(PathBuf),

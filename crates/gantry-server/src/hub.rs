@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::driver::prepare::Origin;
 use crate::driver::{self, Loss, Poke};
 use crate::events::RunEvent;
 use crate::fleet::Fleet;
@@ -88,7 +89,9 @@ impl Hub {
         };
         let (pokes, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
+            domain: id.clone(),
             id,
+            started: now(),
             dir: dir.to_owned(),
             options,
             db,
@@ -142,7 +145,7 @@ impl Hub {
         let id = EventId(fresh());
         let record = SubmissionRecord {
             id,
-            hub: self.shared.id.clone(),
+            hub: self.shared.domain.clone(),
             event: fleet.event.name.clone(),
             detail: serde_json::to_string(&fleet)
                 .map_err(|source| HubError::Document { what: "fleet", source })?,
@@ -155,7 +158,9 @@ impl Hub {
             .await?;
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            if let Err(error) = driver::prepare::prepare(&shared, id, &fleet).await {
+            if let Err(error) =
+                driver::prepare::prepare(&shared, id, &fleet, Origin::Submitted).await
+            {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, submission = %id, "submission could not be prepared");
                 give_up(&shared, id).await;
@@ -177,7 +182,7 @@ impl Hub {
     /// # Errors
     /// The store fails.
     pub async fn cancel_all(&self, reason: &str) -> Result<u32, HubError> {
-        let open = self.shared.db.read().await?.run_list_open(&self.shared.id).await?;
+        let open = self.shared.db.read().await?.run_list_open(&self.shared.domain).await?;
         let mut asked = 0;
         for run in open {
             asked += u32::from(self.cancel(run.id, reason).await?);

@@ -23,8 +23,8 @@ pub mod state;
 pub use error::HubError;
 pub use events::RunEvent;
 pub use fleet::{
-    ActionRules, Changed, Filters, Fleet, FleetActions, FleetEvent, FleetRepo, RepoSettings,
-    Source, WorkflowLimits,
+    ActionRules, Changed, EventFacts, Filters, Fleet, FleetActions, FleetEvent, FleetRepo,
+    RepoSettings, Source, Tier, WorkflowLimits,
 };
 pub use hub::{Hub, HubOptions};
 pub use instance::mend;

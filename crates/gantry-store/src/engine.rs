@@ -315,6 +315,12 @@ impl From<Option<u32>> for Val {
     }
 }
 
+impl From<Option<u64>> for Val {
+    fn from(v: Option<u64>) -> Self {
+        Self::Int(v.map(|v| i64::try_from(v).unwrap_or(i64::MAX)))
+    }
+}
+
 impl From<bool> for Val {
     fn from(v: bool) -> Self {
         Self::Int(Some(i64::from(v)))

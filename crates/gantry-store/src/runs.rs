@@ -51,7 +51,24 @@ pub struct RunRecord {
     pub started: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    /// 1 for the first try of its number.
+    pub attempt: u32,
+    /// The run that this one tries again.
+    pub previous: Option<RunId>,
+    /// How far it is trusted: `fork`, `internal` or `trusted`.
+    pub tier: String,
+    /// `required` while somebody has to allow it, then who did.
+    pub approval: Option<String>,
+    /// Who caused it.
+    pub actor: String,
+    /// First line of the commit's message, or the pull request's title.
+    pub title: String,
+    /// Number of the pull request.
+    pub pull_request: Option<u64>,
 }
+
+/// Value of [`RunRecord::approval`] while it is waited for.
+pub const APPROVAL_REQUIRED: &str = "required";
 
 /// What a run was planned from, as JSON documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +79,13 @@ pub struct RunPlanRecord {
     pub settings: String,
     /// The source snapshot.
     pub source: String,
+    /// Actions from outside by reference.
+    pub actions: String,
+    /// Sources by repository that its jobs may read.
+    pub sources: String,
 }
 
-fn read(row: &Row) -> Result<RunRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<RunRecord, StoreError> {
     Ok(RunRecord {
         id: row.parsed("id")?,
         submission: row.parsed("submission")?,
@@ -87,6 +108,13 @@ fn read(row: &Row) -> Result<RunRecord, StoreError> {
         created: row.time("created_us")?,
         started: row.opt_time("started_us")?,
         ended: row.opt_time("ended_us")?,
+        attempt: row.small("attempt")?,
+        previous: row.opt_parsed("previous")?,
+        tier: row.text("tier")?,
+        approval: row.opt_text("approval")?,
+        actor: row.text("actor")?,
+        title: row.text("title")?,
+        pull_request: row.opt_int("pull_request")?.and_then(|n| u64::try_from(n).ok()),
     })
 }
 
@@ -136,6 +164,37 @@ impl Conn {
         row.map_or(Ok(1), |row| row.uint("number"))
     }
 
+    /// Every try of a run of a workflow, the first one first.
+    pub async fn run_list_attempts(
+        &mut self,
+        of: &RunRecord,
+    ) -> Result<Vec<RunRecord>, StoreError> {
+        let vals = vals![&of.repository, &of.workflow_path, of.number];
+        self.rows(statements::RUN_LIST_ATTEMPTS, vals).await?.iter().map(read).collect()
+    }
+
+    /// The number of the next try of a run.
+    pub async fn run_attempt_next(&mut self, of: &RunRecord) -> Result<u32, StoreError> {
+        let vals = vals![&of.repository, &of.workflow_path, of.number];
+        let row = self.row(statements::RUN_ATTEMPT_NEXT, vals).await?;
+        row.map_or(Ok(1), |row| row.small("attempt"))
+    }
+
+    /// How many runs of a hub have not ended.
+    pub async fn run_count_open(&mut self, hub: &str) -> Result<u64, StoreError> {
+        let row = self.row(statements::RUN_COUNT_OPEN, vals![hub]).await?;
+        row.map_or(Ok(0), |row| row.uint("n"))
+    }
+
+    /// Whether somebody has had a green run of a repository.
+    pub async fn run_is_known_actor(
+        &mut self,
+        repository: &str,
+        actor: &str,
+    ) -> Result<bool, StoreError> {
+        Ok(self.row(statements::RUN_BY_ACTOR, vals![repository, actor]).await?.is_some())
+    }
+
     /// What a run was planned from; `None` for one that never was planned.
     pub async fn run_plan_fetch(&mut self, id: RunId) -> Result<Option<RunPlanRecord>, StoreError> {
         let row = self.row(statements::RUN_PLAN_FETCH, vals![id]).await?;
@@ -144,6 +203,8 @@ impl Conn {
                 plan: row.text("plan")?,
                 settings: row.text("settings")?,
                 source: row.text("source")?,
+                actions: row.text("actions")?,
+                sources: row.text("sources")?,
             })
         })
         .transpose()
@@ -181,6 +242,13 @@ impl Tx {
             r.created,
             r.started,
             r.ended,
+            r.attempt,
+            r.previous,
+            &r.tier,
+            &r.approval,
+            &r.actor,
+            &r.title,
+            r.pull_request,
         ];
         match self.execute(statements::RUN_INSERT, vals).await {
             Err(error) if error.is_unique_violation() => {
@@ -197,9 +265,15 @@ impl Tx {
         id: RunId,
         plan: &RunPlanRecord,
     ) -> Result<(), StoreError> {
-        let vals = vals![id, &plan.plan, &plan.settings, &plan.source];
+        let vals =
+            vals![id, &plan.plan, &plan.settings, &plan.source, &plan.actions, &plan.sources];
         self.execute(statements::RUN_PLAN_INSERT, vals).await?;
         Ok(())
+    }
+
+    /// Notes who allowed a run that waits for approval; says whether it did wait.
+    pub async fn run_approve(&mut self, id: RunId, by: &str) -> Result<bool, StoreError> {
+        Ok(self.execute(statements::RUN_APPROVE, vals![id, by]).await? == 1)
     }
 
     /// Moves a run that has begun from `from` to running.

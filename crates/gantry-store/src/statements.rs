@@ -14,9 +14,24 @@ macro_rules! run_columns {
     () => {
         "id, submission, hub, repository, seq, workflow_path, workflow_name, run_name, number, event, \
          sha, git_ref, dirty, state, outcome, fault, reason, cancel_reason, config_digest, plan_digest, \
-         created_us, started_us, ended_us"
+         created_us, started_us, ended_us, attempt, previous, tier, approval, actor, title, pull_request"
     };
 }
+
+macro_rules! event_columns {
+    () => {
+        "id, source, connection, delivery, kind, action, repository, git_ref, sha, actor, title, headers, \
+         payload, replay_of, received_us, decided_us, outcome, reason, tries, next_try_us"
+    };
+}
+
+macro_rules! repo_columns {
+    () => {
+        "name, team, connection, url, default_branch, registered_by, disabled_reason, created_us, removed_us"
+    };
+}
+
+pub(crate) use {event_columns, run_columns};
 
 macro_rules! job_columns {
     () => {
@@ -29,6 +44,13 @@ macro_rules! attempt_columns {
     () => {
         "id, job, run, number, state, outcome, fault, reason, cancel_reason, runner, runner_name, \
          usage, report, log_bytes, created_us, started_us, ended_us"
+    };
+}
+
+macro_rules! runner_columns {
+    () => {
+        "id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us, pool, org, version, \
+         ephemeral, drained_us, removed_us"
     };
 }
 
@@ -56,7 +78,7 @@ statements! {
     SUBMISSION_LIST = "SELECT id, hub, event, detail, created_us, ended_us FROM submissions ORDER BY created_us DESC, id DESC LIMIT $1";
     SUBMISSION_LIST_OPEN = "SELECT id, hub, event, detail, created_us, ended_us FROM submissions WHERE hub = $1 AND ended_us IS NULL ORDER BY id";
 
-    RUN_INSERT = concat!("INSERT INTO runs (", run_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)");
+    RUN_INSERT = concat!("INSERT INTO runs (", run_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)");
     RUN_FETCH = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
     RUN_LIST = concat!("SELECT ", run_columns!(), " FROM runs ORDER BY created_us DESC, id DESC LIMIT $1");
     RUN_LIST_BY_REPOSITORY = concat!("SELECT ", run_columns!(), " FROM runs WHERE repository = $1 ORDER BY created_us DESC, id DESC LIMIT $2");
@@ -66,8 +88,38 @@ statements! {
     RUN_CANCEL = "UPDATE runs SET state = $3, cancel_reason = $4 WHERE id = $1 AND state = $2";
     RUN_FINISH = "UPDATE runs SET state = $3, outcome = $4, fault = $5, reason = $6, ended_us = $7 WHERE id = $1 AND state = $2";
     RUN_NUMBER_NEXT = "SELECT COALESCE(MAX(number), 0) + 1 AS number FROM runs WHERE repository = $1 AND workflow_path = $2";
-    RUN_PLAN_INSERT = "INSERT INTO run_plans (run, plan, settings, source) VALUES ($1, $2, $3, $4)";
-    RUN_PLAN_FETCH = "SELECT plan, settings, source FROM run_plans WHERE run = $1";
+    RUN_APPROVE = "UPDATE runs SET approval = $2 WHERE id = $1 AND approval = 'required' AND ended_us IS NULL";
+    RUN_ATTEMPT_NEXT = "SELECT COALESCE(MAX(attempt), 0) + 1 AS attempt FROM runs WHERE repository = $1 AND workflow_path = $2 AND number = $3";
+    RUN_LIST_ATTEMPTS = concat!("SELECT ", run_columns!(), " FROM runs WHERE repository = $1 AND workflow_path = $2 AND number = $3 ORDER BY attempt");
+    RUN_COUNT_OPEN = "SELECT COUNT(*) AS n FROM runs WHERE hub = $1 AND ended_us IS NULL";
+    RUN_BY_ACTOR = "SELECT id FROM runs WHERE repository = $1 AND actor = $2 AND outcome = 'success' AND (approval IS NULL OR approval <> 'required') LIMIT 1";
+    RUN_PLAN_INSERT = "INSERT INTO run_plans (run, plan, settings, source, actions, sources) VALUES ($1, $2, $3, $4, $5, $6)";
+    RUN_PLAN_FETCH = "SELECT plan, settings, source, actions, sources FROM run_plans WHERE run = $1";
+
+    EVENT_INSERT = concat!("INSERT INTO events (", event_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (connection, delivery, kind) DO NOTHING");
+    EVENT_FETCH = concat!("SELECT ", event_columns!(), " FROM events WHERE id = $1");
+    EVENT_BY_DELIVERY = "SELECT id FROM events WHERE connection = $1 AND delivery = $2 AND kind = $3";
+    EVENT_LIST_OPEN = concat!("SELECT ", event_columns!(), " FROM events WHERE decided_us IS NULL AND next_try_us <= $1 ORDER BY id LIMIT $2");
+    EVENT_COUNT_OPEN = "SELECT COUNT(*) AS n FROM events WHERE decided_us IS NULL";
+    EVENT_LIST_BY_COMMIT = concat!("SELECT ", event_columns!(), " FROM events WHERE repository = $1 AND git_ref = $2 AND sha = $3 ORDER BY id DESC LIMIT 20");
+    EVENT_DECIDE = "UPDATE events SET decided_us = $2, outcome = $3, reason = $4 WHERE id = $1 AND decided_us IS NULL";
+    EVENT_RETRY = "UPDATE events SET tries = tries + 1, next_try_us = $2, reason = $3 WHERE id = $1 AND decided_us IS NULL";
+    EVENT_NEXT_TRY = "SELECT MIN(next_try_us) AS at_us FROM events WHERE decided_us IS NULL AND next_try_us > $1";
+
+    REPO_PUT = concat!("INSERT INTO repos (", repo_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL) ON CONFLICT (name) DO UPDATE SET team = $2, connection = $3, url = $4, default_branch = COALESCE($5, repos.default_branch), registered_by = $6, removed_us = NULL");
+    REPO_FETCH = concat!("SELECT ", repo_columns!(), " FROM repos WHERE name = $1 AND removed_us IS NULL");
+    REPO_LIST = concat!("SELECT ", repo_columns!(), " FROM repos WHERE removed_us IS NULL ORDER BY name");
+    REPO_SET_DISABLED = "UPDATE repos SET disabled_reason = $2 WHERE name = $1 AND removed_us IS NULL";
+    REPO_SET_BRANCH = "UPDATE repos SET default_branch = $2 WHERE name = $1";
+    REPO_REMOVE = "UPDATE repos SET removed_us = $2 WHERE name = $1 AND removed_us IS NULL";
+    REF_LIST = "SELECT git_ref, sha FROM refs WHERE repository = $1 ORDER BY git_ref";
+    REF_PUT = "INSERT INTO refs (repository, git_ref, sha, seen_us) VALUES ($1, $2, $3, $4) ON CONFLICT (repository, git_ref) DO UPDATE SET sha = $3, seen_us = $4";
+    REF_DELETE = "DELETE FROM refs WHERE repository = $1 AND git_ref = $2";
+    SCHEDULE_LIST = "SELECT repository, workflow_path, cron, timezone, sha, due_us FROM schedules WHERE repository = $1 ORDER BY workflow_path, cron";
+    SCHEDULE_LIST_DUE = "SELECT repository, workflow_path, cron, timezone, sha, due_us FROM schedules WHERE due_us <= $1 ORDER BY due_us LIMIT 100";
+    SCHEDULE_PUT = "INSERT INTO schedules (repository, workflow_path, cron, timezone, sha, due_us) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (repository, workflow_path, cron, timezone) DO UPDATE SET sha = $5";
+    SCHEDULE_ADVANCE = "UPDATE schedules SET due_us = $6 WHERE repository = $1 AND workflow_path = $2 AND cron = $3 AND timezone = $4 AND due_us = $5";
+    SCHEDULE_DELETE = "DELETE FROM schedules WHERE repository = $1 AND workflow_path = $2 AND cron = $3 AND timezone = $4";
 
     JOB_INSERT = concat!("INSERT INTO jobs (", job_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)");
     JOB_FETCH = concat!("SELECT ", job_columns!(), " FROM jobs WHERE id = $1");
@@ -114,9 +166,11 @@ statements! {
     DENIAL_INSERT = "INSERT INTO denials (attempt, idx, host, port, reason, times, step) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     DENIAL_LIST = "SELECT host, port, reason, times, step FROM denials WHERE attempt = $1 ORDER BY idx";
 
-    RUNNER_INSERT = "INSERT INTO runners (id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
-    RUNNER_FETCH = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE id = $1";
-    RUNNER_LIST_SEEN = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE seen_us >= $1 ORDER BY id";
+    RUNNER_INSERT = concat!("INSERT INTO runners (", runner_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, NULL, NULL)");
+    RUNNER_FETCH = concat!("SELECT ", runner_columns!(), " FROM runners WHERE id = $1");
+    RUNNER_LIST_SEEN = concat!("SELECT ", runner_columns!(), " FROM runners WHERE seen_us >= $1 AND removed_us IS NULL ORDER BY id");
+    RUNNER_DRAIN = "UPDATE runners SET drained_us = $2 WHERE id = $1 AND removed_us IS NULL";
+    RUNNER_REMOVE = "UPDATE runners SET removed_us = $2 WHERE id = $1 AND removed_us IS NULL";
     RUNNER_SEEN = "UPDATE runners SET seen_us = $2 WHERE id = $1";
 
     ARTIFACT_INSERT = "INSERT INTO artifacts (id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (run, name) DO NOTHING";

@@ -39,12 +39,12 @@ impl Driver {
     pub(crate) async fn dispatch(&mut self) -> Result<bool, HubError> {
         self.waiters.retain(|_, w| !w.reply.is_closed() && w.slots > 0);
         let mut conn = self.shared.db.read().await?;
-        let queued = conn.job_list_by_state(&self.shared.id, JobState::Queued).await?;
+        let queued = conn.job_list_by_state(&self.shared.domain, JobState::Queued).await?;
         if queued.is_empty() {
             return Ok(false);
         }
-        let running = conn.job_list_by_state(&self.shared.id, JobState::Running).await?;
-        let open = conn.run_list_open(&self.shared.id).await?;
+        let running = conn.job_list_by_state(&self.shared.domain, JobState::Running).await?;
+        let open = conn.run_list_open(&self.shared.domain).await?;
         drop(conn);
         let snapshot = self.snapshot(&open, &queued, &running);
         let decisions = gantry_sched::dispatch(&snapshot);
@@ -351,7 +351,7 @@ async fn grant(
     tx.attempt_insert(&record).await?;
     let epoch = tx.epoch_next().await?;
     let expires = at.plus_ms(shared.options.lease_ttl_ms);
-    let hub = shared.id.clone();
+    let hub = shared.domain.clone();
     let held = LeaseRecord { id: lease, attempt, hub, runner, epoch, expires, released: None };
     tx.lease_insert(&held).await?;
     tx.decision_insert(&DecisionRecord {

@@ -109,7 +109,7 @@ pub(crate) async fn bury_dead_holders(shared: &Shared) -> Result<(), HubError> {
     let mut foreign = false;
     for repository in conn.claim_repositories_pending().await? {
         let claims = conn.claim_list_open(&repository).await?;
-        foreign |= claims.iter().any(|c| !c.is_over && c.hub != shared.id);
+        foreign |= claims.iter().any(|c| !c.is_over && c.hub != shared.domain);
     }
     drop(conn);
     if foreign {

@@ -17,7 +17,7 @@ use crate::state::Shared;
 /// Takes back every lease whose runner has been silent for too long; answers their runs.
 pub(crate) async fn take_back_lost(shared: &Shared) -> Result<Vec<RunId>, HubError> {
     let at = now();
-    let lost = shared.db.read().await?.lease_list_expired(&shared.id, at).await?;
+    let lost = shared.db.read().await?.lease_list_expired(&shared.domain, at).await?;
     let mut runs = Vec::new();
     for lease in lost {
         let ttl = shared.options.lease_ttl_ms;
@@ -35,7 +35,7 @@ pub(crate) async fn lost_on_the_way(
 ) -> Result<Vec<Lease>, HubError> {
     let mut conn = shared.db.read().await?;
     let mut lost = Vec::new();
-    for record in conn.lease_list_unbegun(&shared.id, waiter.runner.id).await? {
+    for record in conn.lease_list_unbegun(&shared.domain, waiter.runner.id).await? {
         if waiter.held.contains(&record.id) {
             continue;
         }

@@ -8,14 +8,14 @@ use std::collections::BTreeSet;
 use gantry_core::{
     Diagnostic, EventId, Fault, Outcome, RunId, RunState, Severity, Timestamp, Verdict,
 };
-use gantry_store::runs::RunRecord;
+use gantry_store::runs::{APPROVAL_REQUIRED, RunRecord};
 use gantry_workflow::expr::Value;
 use gantry_workflow::model::{Workflow, read_workflow};
 use gantry_workflow::plan::{Event, Library, Plan, Settings, has_ref, ref_of};
 use gantry_workflow::remote::Remotes;
 use indexmap::IndexMap;
 
-use crate::fleet::{Fleet, FleetRepo};
+use crate::fleet::{Fleet, FleetEvent, FleetRepo};
 use crate::ids::{digest, fresh};
 use crate::source::{Snapshot, SourceError, WorkflowFile};
 
@@ -230,6 +230,8 @@ fn ended(mut record: RunRecord, verdict: Verdict, at: Timestamp) -> NewRun {
 
 fn record(input: &Input<'_>, snapshot: Option<&Snapshot>, path: &str, workflow: &str) -> RunRecord {
     let source = snapshot.map(|s| &s.source);
+    let facts = &input.fleet.event.facts;
+    let title = facts.title.clone().or_else(|| snapshot.map(|s| s.message.clone()));
     RunRecord {
         id: RunId(fresh()),
         submission: input.submission,
@@ -252,6 +254,13 @@ fn record(input: &Input<'_>, snapshot: Option<&Snapshot>, path: &str, workflow: 
         created: input.at,
         started: None,
         ended: None,
+        attempt: 1,
+        previous: None,
+        tier: facts.tier.as_str().to_owned(),
+        approval: facts.approval.as_ref().map(|_| APPROVAL_REQUIRED.to_owned()),
+        actor: actor(&input.fleet.event),
+        title: title.unwrap_or_default(),
+        pull_request: facts.pull_request,
     }
 }
 
@@ -323,8 +332,7 @@ fn event(input: &Input<'_>, snapshot: &Snapshot, inputs: &IndexMap<String, Strin
         side.and_then(Value::as_str).map(str::to_owned)
     };
     let (base_ref, head_ref) = (side("base"), side("head"));
-    let sender = payload.get("sender").and_then(|s| s.get("login")).and_then(Value::as_str);
-    let actor = sender.unwrap_or(&given.actor).to_owned();
+    let actor = actor(given);
     let payload = Value::Object(payload);
     Event {
         name: given.name.clone(),
@@ -337,6 +345,12 @@ fn event(input: &Input<'_>, snapshot: &Snapshot, inputs: &IndexMap<String, Strin
         base_ref,
         head_ref,
     }
+}
+
+/// Who caused an event: the sender of its payload, else whom the submitter names.
+fn actor(event: &FleetEvent) -> String {
+    let sender = event.payload.as_ref().and_then(|p| p.get("sender")?.get("login"));
+    sender.and_then(Value::as_str).unwrap_or(&event.actor).to_owned()
 }
 
 fn repository_payload(repo: &FleetRepo, branch: &str) -> Value {

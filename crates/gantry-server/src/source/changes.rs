@@ -93,7 +93,7 @@ pub(super) fn of(
     if let Pair::Unknown(why) = pair {
         return Ok(Changes::Unknown(why.to_owned()));
     }
-    let git = Git::new(work)?;
+    let git = Git::of(work, source)?;
     let Some(history) = History::of(&git, work, source)? else {
         return Ok(Changes::Unknown("the source has no history".to_owned()));
     };

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use gantry_api::lease::Secret;
+
 use crate::fleet::Source;
 use crate::source::{SourceError, Tree, within};
 
@@ -21,12 +23,17 @@ const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n
 [http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60\n\
 [transfer]\n\tfsckObjects = false\n[submodule]\n\trecurse = false\n";
 
+/// The same, and plain HTTP to this very machine.
+const LOOPBACK_TRANSPORTS: &str = "http:https:ssh:file";
+
 /// Git with a home of its own below a work directory.
 #[derive(Debug, Clone)]
 pub(super) struct Git {
     home: PathBuf,
     limit: Duration,
     transports: &'static str,
+    /// Server and value of the header that it is sent.
+    auth: Option<(String, Secret)>,
 }
 
 impl Git {
@@ -35,7 +42,16 @@ impl Git {
         std::fs::create_dir_all(&home).map_err(|e| SourceError::read(&home, e))?;
         let config = home.join("config");
         std::fs::write(&config, CONFIG).map_err(|e| SourceError::read(&config, e))?;
-        Ok(Self { home, limit: TIME_LIMIT, transports: TRANSPORTS })
+        Ok(Self { home, limit: TIME_LIMIT, transports: TRANSPORTS, auth: None })
+    }
+
+    /// For a source: with what its server wants to see, and plain HTTP when that is this very machine.
+    pub(super) fn of(work: &Path, source: &Source) -> Result<Self, SourceError> {
+        let git = Self::new(work)?;
+        let Source::Git { url, auth, .. } = source else { return Ok(git) };
+        let transports = if is_loopback(url) { LOOPBACK_TRANSPORTS } else { TRANSPORTS };
+        let auth = auth.clone().and_then(|auth| Some((server(url)?, auth)));
+        Ok(Self { transports, auth, ..git })
     }
 
     /// The same with a shorter time for every command, and with plain HTTP where `loopback` says that it
@@ -45,7 +61,7 @@ impl Git {
         limit: Duration,
         loopback: bool,
     ) -> Result<Self, SourceError> {
-        let transports = if loopback { "http:https:ssh:file" } else { TRANSPORTS };
+        let transports = if loopback { LOOPBACK_TRANSPORTS } else { TRANSPORTS };
         Ok(Self { limit, transports, ..Self::new(work)? })
     }
 
@@ -68,7 +84,7 @@ impl Git {
             .current_dir(dir)
             .env("GIT_CONFIG_GLOBAL", self.home.join("config"))
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_COUNT", "2")
+            .env("GIT_CONFIG_COUNT", if self.auth.is_some() { "3" } else { "2" })
             .env("GIT_CONFIG_KEY_0", "core.hooksPath")
             .env("GIT_CONFIG_VALUE_0", "/dev/null")
             .env("GIT_CONFIG_KEY_1", "core.fsmonitor")
@@ -83,6 +99,11 @@ impl Git {
             .env("GIT_ALLOW_PROTOCOL", self.transports)
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C");
+        if let Some((server, header)) = &self.auth {
+            command
+                .env("GIT_CONFIG_KEY_2", format!("http.{server}.extraHeader"))
+                .env("GIT_CONFIG_VALUE_2", format!("Authorization: {}", header.0));
+        }
         let output = within::output(&mut command, self.limit).map_err(|e| match e.kind() {
             std::io::ErrorKind::TimedOut => SourceError::Git {
                 what: what.to_owned(),
@@ -112,34 +133,111 @@ impl Git {
     }
 }
 
+/// What of a repository is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct At<'a> {
+    /// Branch, tag, full ref or commit; the default branch when absent.
+    pub git_ref: Option<&'a str>,
+    /// The commit on that ref; the newest when absent.
+    pub sha: Option<&'a str>,
+}
+
 /// Fetches a Git URL at depth 1 and checks it out.
-pub(super) fn fetch(work: &Path, url: &str, git_ref: Option<&str>) -> Result<Tree, SourceError> {
+pub(super) fn fetch(git: &Git, work: &Path, url: &str, at: At<'_>) -> Result<Tree, SourceError> {
     check_transport(url)?;
-    let git = Git::new(work)?;
     let dir = work.join("checkout");
     std::fs::create_dir_all(&dir).map_err(|e| SourceError::read(&dir, e))?;
     git.run(&dir, &["init", "--quiet"], "make a repository", false)?;
     git.run(&dir, &["remote", "add", "--", "origin", url], "name the remote", false)?;
-    let (name, full) = match git_ref {
-        None => default_branch(&git, &dir, url)?,
-        Some(wanted) => find_ref(&git, &dir, url, wanted)?,
+    let (name, full) = match (at.git_ref, at.sha) {
+        (None, _) => default_branch(git, &dir, url)?,
+        (Some(wanted), Some(_)) if wanted.starts_with("refs/") => {
+            (wanted.to_owned(), wanted.to_owned())
+        }
+        (Some(wanted), _) => find_ref(git, &dir, url, wanted)?,
     };
-    let what = format!("fetch `{name}` of `{url}`");
-    let spec = refspec(&full);
-    let args = ["fetch", "--quiet", "--no-tags", "--depth", "1", "--", "origin", &spec];
-    git.run(&dir, &args, &what, true)?;
-    check_out(&git, &dir, &full)?;
-    let mut tree = describe(&git, &dir, full)?;
-    tree.files = super::folder::tracked(&git, &dir)?;
+    match at.sha {
+        None => {
+            let what = format!("fetch `{name}` of `{url}`");
+            let spec = refspec(&full);
+            let args = ["fetch", "--quiet", "--no-tags", "--depth", "1", "--", "origin", &spec];
+            git.run(&dir, &args, &what, true)?;
+        }
+        Some(sha) => fetch_commit(git, &dir, url, &full, sha)?,
+    }
+    check_out(git, &dir, &full, at.sha)?;
+    let mut tree = describe(git, &dir, full)?;
+    tree.files = super::folder::tracked(git, &dir)?;
     tree.git_dir = Some(dir.join(".git"));
     tree.root = dir;
     Ok(tree)
 }
 
+/// Fetches one commit and puts the ref there, wherever the server's own has moved meanwhile.
+fn fetch_commit(
+    git: &Git,
+    dir: &Path,
+    url: &str,
+    full: &str,
+    sha: &str,
+) -> Result<(), SourceError> {
+    let what = format!("fetch the commit `{sha}` of `{url}`");
+    let shallow = ["fetch", "--quiet", "--no-tags", "--depth", "1", "--", "origin", sha];
+    if git.run(dir, &shallow, &what, true).is_err() {
+        // A server that hands out no single commits has it below one of its refs, or not at all.
+        let spec = refspec(full);
+        let all = [
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--",
+            "origin",
+            "+refs/heads/*:refs/remotes/all/*",
+            &spec,
+        ];
+        let some =
+            ["fetch", "--quiet", "--no-tags", "--", "origin", "+refs/heads/*:refs/remotes/all/*"];
+        git.run(dir, &all, &what, true).or_else(|_| git.run(dir, &some, &what, true))?;
+        let commit = format!("{sha}^{{commit}}");
+        git.run(dir, &["rev-parse", "--verify", "--quiet", &commit], &what, false).map_err(
+            |error| match error {
+                SourceError::Git { what, .. } => SourceError::Git {
+                    what,
+                    said: "the repository does not have it any more".to_owned(),
+                    remote: false,
+                },
+                other => other,
+            },
+        )?;
+    }
+    let target = match full.strip_prefix("refs/heads/") {
+        Some(branch) => format!("refs/remotes/origin/{branch}"),
+        None if full.starts_with("refs/tags/") => full.to_owned(),
+        None => "refs/gantry/commit".to_owned(),
+    };
+    git.run(dir, &["update-ref", &target, sha], "set the ref", false)?;
+    Ok(())
+}
+
+/// Where a URL's server is, as Git names it in its settings.
+fn server(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let host = rest.split('/').next()?;
+    matches!(scheme, "http" | "https").then(|| format!("{scheme}://{host}/"))
+}
+
+/// Whether a URL is plain HTTP to this very machine.
+pub(super) fn is_loopback(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn check_transport(url: &str) -> Result<(), SourceError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     let scp = scheme.is_none() && url.contains('@') && url.contains(':');
-    let allowed = matches!(scheme, Some("https" | "ssh" | "file")) || scp;
+    let allowed = matches!(scheme, Some("https" | "ssh" | "file")) || scp || is_loopback(url);
     if allowed && !url.starts_with('-') && !url.contains(char::is_control) {
         Ok(())
     } else {
@@ -203,15 +301,16 @@ fn refspec(full: &str) -> String {
     }
 }
 
-fn check_out(git: &Git, dir: &Path, full: &str) -> Result<(), SourceError> {
+fn check_out(git: &Git, dir: &Path, full: &str, sha: Option<&str>) -> Result<(), SourceError> {
     let what = "check the commit out";
+    let commit = sha.unwrap_or("FETCH_HEAD");
     match full.strip_prefix("refs/heads/") {
         Some(branch) => {
             let remote = format!("refs/remotes/origin/{branch}");
             git.run(dir, &["checkout", "--quiet", "-B", branch, &remote, "--"], what, false)?;
         }
         None => {
-            git.run(dir, &["checkout", "--quiet", "--detach", "FETCH_HEAD", "--"], what, false)?;
+            git.run(dir, &["checkout", "--quiet", "--detach", commit, "--"], what, false)?;
         }
     }
     Ok(())
@@ -231,7 +330,7 @@ pub(super) fn deepen(
     tree: &Tree,
 ) -> Result<Option<PathBuf>, SourceError> {
     let (Some(shallow), Some(sha)) = (&tree.git_dir, &tree.sha) else { return Ok(None) };
-    let git = Git::new(work)?;
+    let git = Git::of(work, source)?;
     let full = work.join("full");
     std::fs::create_dir_all(&full).map_err(|e| SourceError::read(&full, e))?;
     let target = full.join(".git");

@@ -209,7 +209,10 @@ fn read(
     event: &FleetEvent,
 ) -> Result<Read, SourceError> {
     let tree = match source {
-        Source::Git { url, git_ref } => git::fetch(dir, url, git_ref.as_deref()),
+        Source::Git { url, git_ref, sha, .. } => {
+            let at = git::At { git_ref: git_ref.as_deref(), sha: sha.as_deref() };
+            git::fetch(&git::Git::of(dir, source)?, dir, url, at)
+        }
         Source::Folder(path) => folder::read(dir, path),
         Source::Archive(path) => archive::read(dir, path),
     }?;

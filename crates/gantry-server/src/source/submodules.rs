@@ -74,7 +74,7 @@ pub(super) fn find(
     tree: &Tree,
     neighbours: &Neighbours,
 ) -> Result<Vec<Submodule>, SourceError> {
-    let git = Git::new(work)?;
+    let git = Git::of(work, source)?;
     if tree.git_dir.is_none() {
         return Ok(without_git(&git, tree));
     }
@@ -156,10 +156,13 @@ fn take(
         let work = dir.join(n.to_string());
         let fetched = std::fs::create_dir_all(&work)
             .map_err(|e| SourceError::read(&work, e))
-            .and_then(|()| git::fetch(&work, from, Some(sha)));
+            .and_then(|()| Git::new(&work))
+            .and_then(|git| {
+                let at = git::At { git_ref: Some(sha), sha: None };
+                Ok((git::fetch(&git, &work, from, at)?, git))
+            });
         match fetched {
-            Ok(tree) => {
-                let git = Git::new(&work).map_err(upstream)?;
+            Ok((tree, git)) => {
                 let shown = folder::without_credentials(&resolved);
                 let args = ["remote", "set-url", "--", "origin", &shown];
                 git.run(&tree.root, &args, "name the remote", false).map_err(upstream)?;

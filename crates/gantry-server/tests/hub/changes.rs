@@ -159,7 +159,8 @@ async fn a_workflow_runs_for_its_paths_alone_and_says_what_it_looked_at() {
     let first = r.commit("src/one.rs");
     let second = r.commit("docs/two.md");
     let url = format!("file://{}", r.0.display());
-    let sources = [Source::Folder(r.0.clone()), Source::Git { url, git_ref: None }];
+    let sources =
+        [Source::Folder(r.0.clone()), Source::Git { url, git_ref: None, sha: None, auth: None }];
     for source in sources {
         let mut one = fleet(vec![repo("app", source, &[])]);
         let (jobs, said) = reasons(&hub, one.clone()).await;

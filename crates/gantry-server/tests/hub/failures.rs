@@ -21,7 +21,12 @@ async fn a_repository_that_cannot_be_read_fails_alone() {
     std::fs::create_dir_all(&empty).unwrap();
     let runner = hub.runner(1).await;
     let _work = runner.work(|lease| completion(lease, Verdict::success()));
-    let git = Source::Git { url: "http://127.0.0.1/x.git".to_owned(), git_ref: None };
+    let git = Source::Git {
+        url: "http://git.example/x.git".to_owned(),
+        git_ref: None,
+        sha: None,
+        auth: None,
+    };
     let repos = vec![
         repo("missing", Source::Folder(src.join("nowhere")), &[]),
         repo("good", Source::Folder(good), &[]),

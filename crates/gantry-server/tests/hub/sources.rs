@@ -111,6 +111,8 @@ async fn a_git_url_is_fetched_at_its_branch_tag_or_commit() {
     let at = |git_ref: Option<&str>| Source::Git {
         url: url.clone(),
         git_ref: git_ref.map(str::to_owned),
+        sha: None,
+        auth: None,
     };
     let lease = one_lease(&hub, at(None)).await;
     assert_eq!(

@@ -60,6 +60,13 @@ fn run(n: u128) -> RunRecord {
         created: AT,
         started: None,
         ended: None,
+        attempt: 1,
+        previous: None,
+        tier: "trusted".to_owned(),
+        approval: None,
+        actor: "ada".to_owned(),
+        title: "a change".to_owned(),
+        pull_request: Some(7),
     }
 }
 
@@ -169,6 +176,8 @@ async fn plans_and_submissions_come_back_as_they_were() {
             plan: "{\"a\":1}".to_owned(),
             settings: "{}".to_owned(),
             source: "null".to_owned(),
+            actions: "{}".to_owned(),
+            sources: "{\"a/b\":{}}".to_owned(),
         };
         let stored = plan.clone();
         write!(engine, |tx| {
@@ -406,6 +415,12 @@ async fn hubs_runners_and_decisions_come_back_in_order() {
             features: vec![],
             registered: AT,
             seen: AT,
+            pool: "default".to_owned(),
+            org: "*".to_owned(),
+            version: None,
+            ephemeral: false,
+            drained: None,
+            removed: None,
         };
         let decision = |n: u128| DecisionRecord {
             submission: EventId(id(1)),

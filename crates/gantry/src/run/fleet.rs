@@ -7,8 +7,8 @@ use gantry_api::lease::Secret;
 use gantry_config::{EffectiveRepo, SecretRef};
 use gantry_core::EgressMode;
 use gantry_server::{
-    ActionRules, Filters, Fleet, FleetActions, FleetEvent, FleetRepo, RepoSettings, Source,
-    WorkflowLimits,
+    ActionRules, EventFacts, Filters, Fleet, FleetActions, FleetEvent, FleetRepo, RepoSettings,
+    Source, WorkflowLimits,
 };
 use indexmap::IndexMap;
 
@@ -67,6 +67,7 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
             inputs: args.inputs.iter().cloned().collect(),
             actor: event::actor(),
             changed: args.changed.value(),
+            facts: EventFacts::default(),
         },
         filters: Filters {
             repos: taking_part_names(args, &taking_part),
@@ -183,7 +184,7 @@ fn source(repo: &EffectiveRepo, folder: &Path) -> Source {
     use gantry_config::Source as Written;
     match repo.source.as_ref().map(|s| &s.value) {
         Some(Written::Git { url, git_ref }) => {
-            Source::Git { url: url.clone(), git_ref: git_ref.clone() }
+            Source::Git { url: url.clone(), git_ref: git_ref.clone(), sha: None, auth: None }
         }
         Some(Written::Path(path)) => Source::Folder(beside(folder, path)),
         Some(Written::Archive(path)) => Source::Archive(beside(folder, path)),
