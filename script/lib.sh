@@ -62,7 +62,7 @@ web_modules() {
 build_web() {
   local key kept
   key=$(find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/build/*' \
-    -not -path 'web/e2e/*' -not -name '*.test.ts*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-24)
+    -not -path 'web/e2e/*' -not -name '*.test.ts*' -not -name 'schema.d.ts' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-24)
   if [ "$(cat web/dist/.built 2>/dev/null)" = "$key" ]; then return 0; fi
   kept="${XDG_CACHE_HOME:-$HOME/.cache}/gantry/web/$key"
   if [ ! -e "$kept/index.html" ]; then

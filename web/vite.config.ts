@@ -5,6 +5,9 @@ import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
+/** Most bytes of all pages, packed. */
+const MAX_PACKED_BYTES = 250_000;
+
 /** Writes `NAME.gz` beside every text of the output, so that the hub never compresses. */
 function compressed(): Plugin {
   return {
@@ -13,11 +16,17 @@ function compressed(): Plugin {
     generateBundle: {
       order: "post",
       handler(_options, bundle) {
+        let total = 0;
         for (const [name, part] of Object.entries(bundle)) {
           const source = part.type === "chunk" ? part.code : part.source;
           if (/\.(js|css|svg)$/.test(name) && source.length > 1024) {
-            this.emitFile({ type: "asset", fileName: `${name}.gz`, source: gzipSync(source, { level: 9 }) });
+            const packed = gzipSync(source, { level: 9 });
+            total += packed.length;
+            this.emitFile({ type: "asset", fileName: `${name}.gz`, source: packed });
           }
+        }
+        if (total > MAX_PACKED_BYTES) {
+          this.error(`the pages have ${total} bytes packed, at most ${MAX_PACKED_BYTES}: leave something out`);
         }
       },
     },

@@ -1,58 +1,34 @@
-// What the hub's API answers, as the pages use it. Names and meanings: docs/reference/openapi.json.
+// What the hub's API answers, as the pages use it: names for the types that `npm run types` generates from
+// docs/reference/openapi.json.
+import type { components } from "./schema.d.ts";
 
-export type Outcome = "success" | "failure" | "cancelled" | "skipped" | "timed_out";
-export type Fault = "user" | "infra" | "policy" | "upstream";
-export type RunState = "pending" | "running" | "cancelling" | "finished";
-export type JobState = "waiting" | "queued" | "running" | "finished";
-export type AttemptState = "leased" | "running" | "cancelling" | "finished";
-export type StepState = "pending" | "running" | "finished";
-export type Role = "admin" | "maintainer" | "developer" | "viewer";
+type Schemas = components["schemas"];
+
+export type Outcome = Schemas["Outcome"];
+export type Fault = Schemas["Fault"];
+export type RunState = Schemas["RunState"];
+export type JobState = Schemas["JobState"];
+export type AttemptState = Schemas["AttemptState"];
+export type StepState = Schemas["StepState"];
+export type Role = Schemas["Role"];
+export type Me = Schemas["Me"];
+export type Health = Schemas["Health"];
+export type RunSummary = Schemas["RunSummary"];
+export type Step = Schemas["Step"];
+export type Annotation = Schemas["Annotation"];
+export type Attempt = Schemas["Attempt"];
+export type Artifact = Schemas["Artifact"];
+export type Why = Schemas["Why"];
+export type SearchHit = Schemas["LogHit"];
+export type QueueItem = Schemas["QueueItem"];
+export type Runner = Schemas["Runner"];
+/** The values of a matrix may be anything. */
+export type Job = Omit<Schemas["Job"], "matrix"> & { matrix: Record<string, unknown> | null };
+export type RunDetail = Omit<Schemas["Run"], "jobs"> & { jobs: Job[] };
 
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;
-}
-
-export interface Me {
-  name: string;
-  kind: "token" | "user" | "bootstrap";
-  roles: { org: string; role: Role }[];
-}
-
-export interface Health {
-  status: string;
-  version: string;
-  started_at: string;
-  leader: boolean;
-  store: "sqlite" | "postgresql";
-  queue: { queued: number; running: number };
-}
-
-export interface RunSummary {
-  id: string;
-  number: number;
-  attempt: number;
-  repository: string;
-  workflow: { name: string; path: string } | null;
-  name: string;
-  event: string;
-  event_id: string | null;
-  actor: string | null;
-  sha: string | null;
-  ref: string | null;
-  message: string | null;
-  pull_request: number | null;
-  state: RunState;
-  outcome: Outcome | null;
-  fault: Fault | null;
-  reason: string | null;
-  cancel_reason: string | null;
-  approval: "required" | "granted" | null;
-  created_at: string;
-  started_at: string | null;
-  ended_at: string | null;
-  duration_ms: number | null;
-  waits: string | null;
 }
 
 export interface RecentRun {
@@ -93,136 +69,6 @@ export interface Workflow {
   name: string;
   triggers: string[];
   dispatch: { inputs: DispatchInput[] } | null;
-}
-
-export interface Step {
-  index: number;
-  name: string;
-  id: string | null;
-  state: StepState;
-  outcome: Outcome | null;
-  conclusion: Outcome | null;
-  line: number | null;
-  started_at: string | null;
-  ended_at: string | null;
-  duration_ms: number | null;
-}
-
-export interface Annotation {
-  kind: "error" | "warning" | "notice";
-  message: string;
-  title: string | null;
-  file: string | null;
-  line: number | null;
-  column: number | null;
-  step: number | null;
-}
-
-export interface Attempt {
-  id: string;
-  number: number;
-  state: AttemptState;
-  outcome: Outcome | null;
-  fault: Fault | null;
-  reason: string | null;
-  cancel_reason: string | null;
-  runner: { id: string; name: string } | null;
-  created_at: string;
-  started_at: string | null;
-  ended_at: string | null;
-  duration_ms: number | null;
-  log_bytes: number;
-  usage: Record<string, number | null> | null;
-  summary: string | null;
-  steps: Step[];
-  annotations: Annotation[];
-}
-
-export interface Job {
-  id: string;
-  run: string;
-  key: string;
-  job: string;
-  name: string;
-  state: JobState;
-  outcome: Outcome | null;
-  fault: Fault | null;
-  reason: string | null;
-  hold: string | null;
-  needs: string[];
-  continue_on_error: boolean;
-  runs_on: string[];
-  matrix: Record<string, unknown> | null;
-  queued_at: string | null;
-  started_at: string | null;
-  ended_at: string | null;
-  duration_ms: number | null;
-  attempts: Attempt[];
-}
-
-export interface Artifact {
-  id: string;
-  run: string;
-  name: string;
-  size_bytes: number;
-  files: number;
-  created_at: string;
-  expires_at: string | null;
-}
-
-export interface RunDetail extends RunSummary {
-  jobs: Job[];
-  artifacts: Artifact[];
-  diagnostics: { severity: string; message: string; line: number | null; column: number | null }[];
-  waits_for: { leg: string | null; group: string; reason: string | null }[];
-  previous: string[];
-}
-
-export interface Why {
-  constraints: { what: string; met: boolean; detail: string | null }[];
-  decisions: { at: string; kind: string; job: string | null; reason: string }[];
-}
-
-export interface SearchHit {
-  job: string;
-  attempt: string;
-  step: number | null;
-  line_number: number;
-  at: string;
-  text: string;
-}
-
-export interface QueueItem {
-  job: string;
-  key: string;
-  name: string;
-  run: string;
-  repository: string;
-  workflow: string | null;
-  state: "queued" | "running";
-  queued_at: string | null;
-  position: number | null;
-  hold: string | null;
-  labels: string[];
-  runner: { id: string; name: string } | null;
-}
-
-export interface Runner {
-  id: string;
-  name: string;
-  pool: string | null;
-  labels: string[];
-  slots: number;
-  busy: number;
-  capacity: Record<string, number | null> | null;
-  features: string[];
-  version: string | null;
-  ephemeral: boolean;
-  state: "online" | "draining" | "offline";
-  offline_reason: string | null;
-  seen_at: string | null;
-  registered_at: string;
-  jobs: string[];
 }
 
 export interface Delivery {

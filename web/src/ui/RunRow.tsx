@@ -68,7 +68,13 @@ export function RunRow({ run, repo = true }: { run: RunSummary; repo?: boolean }
   );
 }
 
-export function RefMark({ run }: { run: Pick<RunSummary, "ref" | "sha" | "pull_request"> }) {
+interface Where {
+  ref: string | null;
+  sha: string | null;
+  pull_request?: number | null;
+}
+
+export function RefMark({ run }: { run: Where }) {
   const ref = run.pull_request ? `PR #${run.pull_request}` : shortRef(run.ref);
   return (
     <span className="ref">

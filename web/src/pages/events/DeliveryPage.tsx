@@ -65,7 +65,7 @@ function Shown({ delivery }: { delivery: DeliveryDetail }) {
           {delivery.repository ? <Link to={`/repos/${delivery.repository}`}>{delivery.repository}</Link> : "–"}
         </Fact>
         <Fact name="Ref">
-          <RefMark run={{ ref: delivery.ref, sha: delivery.sha, pull_request: null }} />
+          <RefMark run={{ ref: delivery.ref, sha: delivery.sha }} />
         </Fact>
         <Fact name="Actor">{delivery.actor ?? "–"}</Fact>
         <Fact name="Received">

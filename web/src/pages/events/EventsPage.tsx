@@ -101,7 +101,7 @@ function Row({ delivery }: { delivery: Delivery }) {
         )}
       </p>
       <p className="row-side event-ref">
-        <RefMark run={{ ref: delivery.ref, sha: delivery.sha, pull_request: null }} />
+        <RefMark run={{ ref: delivery.ref, sha: delivery.sha }} />
       </p>
       <p className="row-side row-end">
         <span className="tag">{delivery.source}</span>

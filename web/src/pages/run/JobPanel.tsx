@@ -78,12 +78,17 @@ function CancelJob({ job }: { job: Job }) {
 }
 
 function Usage({ attempt }: { attempt: Attempt }) {
-  const cpu = attempt.usage?.["cpu_us"];
-  const memory = attempt.usage?.["memory_peak_bytes"];
+  const { cpu_ms: cpu, memory_peak_bytes: memory } = attempt.usage;
+  const { tests } = attempt;
   return (
     <>
-      {typeof cpu === "number" && cpu > 0 && <span>{(cpu / 1_000_000).toFixed(1)} CPU-s</span>}
-      {typeof memory === "number" && memory > 0 && <span>{size(memory)} at most</span>}
+      {cpu > 0 && <span>{(cpu / 1_000).toFixed(1)} CPU-s</span>}
+      {memory > 0 && <span>{size(memory)} of memory at most</span>}
+      {tests && (
+        <span>
+          {tests.total} tests, {tests.failed} failed, {tests.skipped} skipped
+        </span>
+      )}
     </>
   );
 }
@@ -98,7 +103,18 @@ function NotStarted({ run, job }: { run: RunDetail; job: Job }) {
   return (
     <>
       <Empty title={words}>
-        {job.hold && <p><Said text={job.hold} /></p>}
+        {job.hold && (
+          <p>
+            <Said text={job.hold} />
+          </p>
+        )}
+        {run.waits_for
+          .filter((wait) => wait.leg === job.key)
+          .map((wait) => (
+            <p key={wait.group}>
+              <Said text={wait.reason} />
+            </p>
+          ))}
         {job.state === "queued" && (
           <p>
             Its place is shown in the <Link to="/queue">queue</Link>.

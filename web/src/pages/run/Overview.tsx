@@ -27,6 +27,7 @@ export function Overview({ run }: { run: RunDetail }) {
       )}
       <Diagnostics run={run} />
       <Annotations run={run} />
+      <Denials run={run} />
       <Why run={run.id} job={null} open={run.state === "pending" || run.waits !== null || run.fault === "policy"} />
       <Artifacts artifacts={run.artifacts} />
       <Summaries run={run} />
@@ -116,6 +117,42 @@ function Note({ job, note }: { job: Job; note: Annotation }) {
         </p>
       </div>
     </li>
+  );
+}
+
+/** What jobs wanted to reach and were not let to. */
+function Denials({ run }: { run: RunDetail }) {
+  const all = run.jobs.flatMap((job) => (latest(job)?.denials ?? []).map((denial) => ({ job, denial })));
+  if (all.length === 0) return null;
+  return (
+    <section className="panel" aria-labelledby="denials">
+      <header className="panel-head">
+        <h2 id="denials">Refused connections</h2>
+        <span className="count">{all.length}</span>
+      </header>
+      <ul className="notes">
+        {all.map(({ job, denial }, index) => (
+          <li key={index} className="note">
+            <span className="note-mark kind-warning">
+              <Icon name="warning" size={14} />
+              {denial.count} ×
+            </span>
+            <div className="note-text">
+              <code>
+                {denial.host}:{denial.port}
+              </code>
+              <p>
+                <Said text={denial.reason} />
+              </p>
+              <p className="row-sub">
+                <Link to={`/runs/${job.run}/jobs/${job.id}`}>{job.name}</Link>
+                {denial.step && <span>{denial.step}</span>}
+              </p>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
