@@ -54,6 +54,10 @@ pub mod code {
     pub const REQUEST_INVALID: &str = "request/invalid";
     /// A body longer than its limit.
     pub const REQUEST_TOO_LARGE: &str = "request/too-large";
+    /// A thing that is not there, or not for the caller.
+    pub const REQUEST_UNKNOWN: &str = "request/unknown";
+    /// A body of another media type.
+    pub const REQUEST_MEDIA_TYPE: &str = "request/media-type";
     /// No such route.
     pub const REQUEST_NO_ROUTE: &str = "request/no-route";
     /// Another major version of the protocol.
@@ -97,6 +101,8 @@ pub mod code {
         AUTH_FORBIDDEN,
         REQUEST_INVALID,
         REQUEST_TOO_LARGE,
+        REQUEST_UNKNOWN,
+        REQUEST_MEDIA_TYPE,
         REQUEST_NO_ROUTE,
         RUNNER_PROTOCOL,
         LEASE_STALE_EPOCH,

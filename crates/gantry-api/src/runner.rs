@@ -18,6 +18,12 @@ pub struct RegisterRequest {
     pub capacity: Resources,
     /// What the runner can do, as `gantry doctor` found it, for instance `isolation=container`.
     pub features: Vec<String>,
+    /// Version of its program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether it ends after one job.
+    #[serde(default)]
+    pub ephemeral: bool,
 }
 
 /// Answer: who it is and the credential for everything that follows.

@@ -51,6 +51,8 @@ async fn a_hub_that_is_not_there_is_a_transient_error() {
         slots: 1,
         capacity: gantry_core::Resources::default(),
         features: vec![],
+        version: None,
+        ephemeral: false,
     };
     let error = client.register(&request).await.expect_err("nobody answers");
     assert!(error.is_transient());

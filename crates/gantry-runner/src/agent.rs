@@ -171,6 +171,8 @@ impl Agent {
             slots: self.options.slots,
             capacity: self.options.capacity,
             features: self.options.features.clone(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            ephemeral: false,
         };
         let mut pause = PAUSE_MS.0;
         loop {

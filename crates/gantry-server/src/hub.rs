@@ -127,6 +127,7 @@ impl Hub {
         let shared = Arc::new(Shared {
             domain,
             id,
+            started: now(),
             dir: dir.to_owned(),
             options,
             db,

@@ -188,6 +188,47 @@ impl Reader {
         Ok(self.db.read().await?.decision_list_by_submission(submission).await?)
     }
 
+    /// The read side of a living hub.
+    pub(crate) fn of(shared: &crate::state::Shared) -> Self {
+        Self { db: shared.db.clone(), depot: shared.depot.clone(), logs: shared.logs.clone() }
+    }
+
+    /// A job with its attempts, and the plan of its run.
+    pub(crate) async fn job(&self, job: JobRecord) -> Result<(JobView, Option<Plan>), HubError> {
+        let mut conn = self.db.read().await?;
+        let planned = conn.run_plan_fetch(job.run).await?;
+        let plan = planned.map(|p| document(&p.plan, "plan")).transpose()?.flatten();
+        let mut attempts = Vec::new();
+        for attempt in conn.attempt_list(job.run).await? {
+            if attempt.job == job.id {
+                attempts.push(self.attempt_view(&mut conn, attempt).await?);
+            }
+        }
+        Ok((JobView { job, attempts }, plan))
+    }
+
+    /// An attempt with all that was reported.
+    pub(crate) async fn attempt(&self, attempt: AttemptRecord) -> Result<AttemptView, HubError> {
+        let mut conn = self.db.read().await?;
+        self.attempt_view(&mut conn, attempt).await
+    }
+
+    async fn attempt_view(
+        &self,
+        conn: &mut Conn,
+        attempt: AttemptRecord,
+    ) -> Result<AttemptView, HubError> {
+        let annotations = conn.annotation_list(attempt.id).await?;
+        Ok(AttemptView {
+            steps: conn.step_list(attempt.id).await?,
+            annotations: documents(&annotations, "annotation")?,
+            denials: conn.denial_list(attempt.id).await?,
+            report: document(&attempt.report, "report")?,
+            log_bytes: self.logs.length(attempt.id),
+            attempt,
+        })
+    }
+
     /// A run with everything in it.
     pub async fn run(&self, id: RunId) -> Result<RunView, HubError> {
         let mut conn = self.db.read().await?;
@@ -198,15 +239,7 @@ impl Reader {
         for job in conn.job_list(id).await? {
             let mut views = Vec::new();
             for attempt in attempts.iter().filter(|a| a.job == job.id) {
-                let annotations = conn.annotation_list(attempt.id).await?;
-                views.push(AttemptView {
-                    steps: conn.step_list(attempt.id).await?,
-                    annotations: documents(&annotations, "annotation")?,
-                    denials: conn.denial_list(attempt.id).await?,
-                    report: document(&attempt.report, "report")?,
-                    log_bytes: self.logs.length(attempt.id),
-                    attempt: attempt.clone(),
-                });
+                views.push(self.attempt_view(&mut conn, attempt.clone()).await?);
             }
             jobs.push(JobView { job, attempts: views });
         }
@@ -297,7 +330,7 @@ fn run_constraint(run: &RunRecord) -> Constraint {
 }
 
 /// The groups that an unfinished run and its legs wait for.
-async fn waits(conn: &mut Conn, run: &RunRecord) -> Result<Vec<GroupWait>, HubError> {
+pub(crate) async fn waits(conn: &mut Conn, run: &RunRecord) -> Result<Vec<GroupWait>, HubError> {
     if run.state.is_final() {
         return Ok(Vec::new());
     }

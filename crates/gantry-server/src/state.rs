@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gantry_api::lease::{RemoteAction, SourceRef};
-use gantry_core::{Digest, EventId, JobId, RunId, RunnerId};
+use gantry_core::{Digest, EventId, JobId, RunId, RunnerId, Timestamp};
 use gantry_depot::{Depot, Logs};
 use gantry_mesh::Graph;
 use gantry_store::Db;
@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub id: String,
     /// Whose work it drives: its own, or that of the service, which outlives every process.
     pub domain: String,
+    pub started: Timestamp,
     pub dir: PathBuf,
     pub options: HubOptions,
     pub db: Db,

@@ -51,7 +51,7 @@ pub struct EventRecord {
     pub next_try: Timestamp,
 }
 
-fn read(row: &Row) -> Result<EventRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<EventRecord, StoreError> {
     Ok(EventRecord {
         id: row.parsed("id")?,
         source: row.text("source")?,

@@ -55,7 +55,7 @@ pub struct CacheRecord {
     pub created: Timestamp,
 }
 
-fn read_artifact(row: &Row) -> Result<ArtifactRecord, StoreError> {
+pub(crate) fn read_artifact(row: &Row) -> Result<ArtifactRecord, StoreError> {
     Ok(ArtifactRecord {
         id: row.parsed("id")?,
         run: row.parsed("run")?,

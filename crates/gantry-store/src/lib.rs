@@ -16,6 +16,8 @@ pub mod events;
 pub mod files;
 pub mod hubs;
 pub mod jobs;
+pub mod page_statements;
+pub mod pages;
 pub mod refs;
 pub mod reports;
 pub mod repos;
@@ -103,6 +105,14 @@ impl Db {
         let mut conn = Conn::Pg(pool.acquire().await?);
         schema::migrate(&mut conn).await?;
         Ok(Self { readers: Pool::Pg(pool), writer: Some(Writer::start(conn)) })
+    }
+
+    /// `sqlite` or `postgresql`.
+    pub fn engine(&self) -> &'static str {
+        match &self.readers {
+            Pool::Lite(_) => "sqlite",
+            Pool::Pg(_) => "postgresql",
+        }
     }
 
     /// A connection for reading.

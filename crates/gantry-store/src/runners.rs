@@ -27,7 +27,22 @@ pub struct RunnerRecord {
     pub registered: Timestamp,
     /// When it was heard of last.
     pub seen: Timestamp,
+    /// Pool that it belongs to.
+    pub pool: String,
+    /// Whose jobs it takes: an owner, or `*`.
+    pub org: String,
+    /// Its version, when it said one.
+    pub version: Option<String>,
+    /// Whether it ends after one job.
+    pub ephemeral: bool,
+    /// Since when it gets nothing more.
+    pub drained: Option<Timestamp>,
+    /// When it was removed.
+    pub removed: Option<Timestamp>,
 }
+
+/// Pool of runners that name none.
+pub const DEFAULT_POOL: &str = "default";
 
 fn read(row: &Row) -> Result<RunnerRecord, StoreError> {
     Ok(RunnerRecord {
@@ -40,6 +55,12 @@ fn read(row: &Row) -> Result<RunnerRecord, StoreError> {
         features: row.json("features")?,
         registered: row.time("registered_us")?,
         seen: row.time("seen_us")?,
+        pool: row.text("pool")?,
+        org: row.text("org")?,
+        version: row.opt_text("version")?,
+        ephemeral: row.truth("ephemeral")?,
+        drained: row.opt_time("drained_us")?,
+        removed: row.opt_time("removed_us")?,
     })
 }
 
@@ -64,8 +85,23 @@ impl Tx {
     pub async fn runner_insert(&mut self, r: &RunnerRecord) -> Result<(), StoreError> {
         let mut vals = vals![r.id, &r.name, &r.token, document(&r.labels), r.slots];
         vals.extend(vals![document(&r.capacity), document(&r.features), r.registered]);
+        vals.extend(vals![&r.pool, &r.org, &r.version, r.ephemeral]);
         self.execute(statements::RUNNER_INSERT, vals).await?;
         Ok(())
+    }
+
+    /// Gives a runner nothing more from a time on, or work again; says whether it is there.
+    pub async fn runner_drain(
+        &mut self,
+        id: RunnerId,
+        since: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.execute(statements::RUNNER_DRAIN, vals![id, since]).await? == 1)
+    }
+
+    /// Removes a runner; says whether it was there.
+    pub async fn runner_remove(&mut self, id: RunnerId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.execute(statements::RUNNER_REMOVE, vals![id, at]).await? == 1)
     }
 
     /// Notes that a runner was heard of.

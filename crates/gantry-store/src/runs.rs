@@ -85,7 +85,7 @@ pub struct RunPlanRecord {
     pub sources: String,
 }
 
-fn read(row: &Row) -> Result<RunRecord, StoreError> {
+pub(crate) fn read(row: &Row) -> Result<RunRecord, StoreError> {
     Ok(RunRecord {
         id: row.parsed("id")?,
         submission: row.parsed("submission")?,

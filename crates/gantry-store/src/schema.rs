@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0004_group_claims.sql"),
     include_str!("../schema/0005_artifact_expiry.sql"),
     include_str!("../schema/0006_service.sql"),
+    include_str!("../schema/0007_access.sql"),
 ];
 
 fn newest() -> i64 {

@@ -31,6 +31,8 @@ macro_rules! repo_columns {
     };
 }
 
+pub(crate) use {event_columns, run_columns};
+
 macro_rules! job_columns {
     () => {
         "id, run, key, job, name, seq, state, outcome, fault, reason, continue_on_error, leg, needs, \
@@ -42,6 +44,13 @@ macro_rules! attempt_columns {
     () => {
         "id, job, run, number, state, outcome, fault, reason, cancel_reason, runner, runner_name, \
          usage, report, log_bytes, created_us, started_us, ended_us"
+    };
+}
+
+macro_rules! runner_columns {
+    () => {
+        "id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us, pool, org, version, \
+         ephemeral, drained_us, removed_us"
     };
 }
 
@@ -159,9 +168,11 @@ statements! {
     DENIAL_INSERT = "INSERT INTO denials (attempt, idx, host, port, reason, times, step) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     DENIAL_LIST = "SELECT host, port, reason, times, step FROM denials WHERE attempt = $1 ORDER BY idx";
 
-    RUNNER_INSERT = "INSERT INTO runners (id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
-    RUNNER_FETCH = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE id = $1";
-    RUNNER_LIST_SEEN = "SELECT id, name, token_digest, labels, slots, capacity, features, registered_us, seen_us FROM runners WHERE seen_us >= $1 ORDER BY id";
+    RUNNER_INSERT = concat!("INSERT INTO runners (", runner_columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, NULL, NULL)");
+    RUNNER_FETCH = concat!("SELECT ", runner_columns!(), " FROM runners WHERE id = $1");
+    RUNNER_LIST_SEEN = concat!("SELECT ", runner_columns!(), " FROM runners WHERE seen_us >= $1 AND removed_us IS NULL ORDER BY id");
+    RUNNER_DRAIN = "UPDATE runners SET drained_us = $2 WHERE id = $1 AND removed_us IS NULL";
+    RUNNER_REMOVE = "UPDATE runners SET removed_us = $2 WHERE id = $1 AND removed_us IS NULL";
     RUNNER_SEEN = "UPDATE runners SET seen_us = $2 WHERE id = $1";
 
     ARTIFACT_INSERT = "INSERT INTO artifacts (id, run, repository, name, size, files, blob, blob_bytes, created_us, attempt, expires_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (run, name) DO NOTHING";

@@ -76,6 +76,8 @@ pub enum ReferencePage {
     PipelineRun,
     /// JSON Schema of a `job` record.
     Job,
+    /// OpenAPI document of the hub's API.
+    OpenApi,
 }
 
 /// Runs the workflows of one or several repositories, isolated, and waits for the end.

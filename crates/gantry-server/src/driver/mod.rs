@@ -38,7 +38,7 @@ pub(crate) enum Poke {
     /// Something of a run changed.
     Run(RunId),
     /// A runner waits for work.
-    Waiter(Waiter),
+    Waiter(Box<Waiter>),
     /// The process of a runner has ended.
     Lost(Loss),
     /// The hub ends; the driver answers when it has stopped.
@@ -110,7 +110,7 @@ impl Driver {
         for poke in batch {
             match poke {
                 Poke::Stop(stopped) => return Ok(Some(stopped)),
-                Poke::Waiter(waiter) => self.take_waiter(waiter).await?,
+                Poke::Waiter(waiter) => self.take_waiter(*waiter).await?,
                 Poke::Lost(loss) => {
                     let lost = self.lose(&loss.name, &loss.reason).await;
                     let answer = lost.map(|lost| runs.extend(lost));

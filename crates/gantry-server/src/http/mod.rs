@@ -4,11 +4,13 @@
 //! Not in here: decisions. A route checks who asks and what for, writes what was reported, and wakes
 //! the driver.
 
+mod api;
 mod artifacts;
 mod auth;
 mod caches;
 mod complete;
 mod hooks;
+mod input;
 mod leases;
 mod logs;
 mod refusal;
@@ -24,6 +26,7 @@ use gantry_api::problem::code;
 use gantry_api::{Problem, route};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use api::document as openapi;
 pub(crate) use refusal::Refusal;
 
 use crate::state::Shared;
@@ -51,6 +54,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         )
         .route(route::CACHE_LOOKUP, post(caches::lookup))
         .route(route::CACHES, post(caches::save))
+        .merge(api::router())
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))

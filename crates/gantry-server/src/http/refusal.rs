@@ -25,6 +25,25 @@ impl Refusal {
         Self(Problem::new(code::REQUEST_INVALID, 400, what))
     }
 
+    /// There is no such thing, or none that the caller may see.
+    pub fn missing(what: &str) -> Self {
+        Self(Problem::new(code::REQUEST_UNKNOWN, 404, format!("there is no {what}")))
+    }
+
+    /// The store does not have it, or failed.
+    pub fn or_missing(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound { what, id } => Self::missing(&format!("{what} `{id}`")),
+            _ => error.into(),
+        }
+    }
+
+    pub fn media_type() -> Self {
+        let title = "the body is not `application/json`";
+        let hint = "send `Content-Type: application/json`";
+        Self(Problem::new(code::REQUEST_MEDIA_TYPE, 415, title).hint(hint))
+    }
+
     pub fn stale() -> Self {
         let title = "the lease is not held any more";
         let hint = "end the attempt and report nothing more about it";

@@ -13,7 +13,7 @@ use gantry_api::problem::code;
 use gantry_api::route::PROTOCOL;
 use gantry_api::runner::{LeaseRequest, RegisterRequest, RegisterResponse};
 use gantry_core::RunnerId;
-use gantry_store::runners::RunnerRecord;
+use gantry_store::runners::{DEFAULT_POOL, RunnerRecord};
 use tokio::sync::oneshot;
 
 use super::{Refusal, auth};
@@ -25,6 +25,8 @@ use crate::state::Shared;
 const MAX_WAIT_MS: u64 = 60_000;
 /// Most labels or features of one runner, and their longest text.
 const MAX_WORDS: usize = 256;
+/// Time between two notes that a runner was heard of, in milliseconds.
+const SEEN_EVERY_MS: u64 = 15_000;
 
 pub(super) async fn register(
     State(shared): State<Arc<Shared>>,
@@ -58,6 +60,12 @@ pub(super) async fn register(
         features: request.features,
         registered: at,
         seen: at,
+        pool: DEFAULT_POOL.to_owned(),
+        org: "*".to_owned(),
+        version: request.version,
+        ephemeral: request.ephemeral,
+        drained: None,
+        removed: None,
     };
     let stored = record.clone();
     shared
@@ -70,6 +78,19 @@ pub(super) async fn register(
     Ok(Json(RegisterResponse { runner, token: secret }))
 }
 
+/// Notes that a runner asks, now and then.
+async fn heard_of(shared: &Shared, runner: &RunnerRecord) -> Result<(), Refusal> {
+    let (id, at) = (runner.id, now());
+    if at.ms_since(runner.seen) < SEEN_EVERY_MS {
+        return Ok(());
+    }
+    if let Some(known) = shared.live().runners.get_mut(&id) {
+        known.seen = at;
+    }
+    shared.db.write(move |tx| Box::pin(async move { tx.runner_seen(id, at).await })).await?;
+    Ok(())
+}
+
 pub(super) async fn poll(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
@@ -79,10 +100,11 @@ pub(super) async fn poll(
     let Path(id) = path?;
     let runner = auth::runner(&shared, &headers, id).await?;
     let Json(request) = body?;
+    heard_of(&shared, &runner).await?;
     let (reply, mut answer) = oneshot::channel();
     let slots = request.slots.min(runner.slots);
     let (free, held) = (request.free, request.held);
-    shared.poke(Poke::Waiter(Waiter { runner, slots, free, held, reply }));
+    shared.poke(Poke::Waiter(Box::new(Waiter { runner, slots, free, held, reply })));
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));
     let leases = if let Ok(answered) = tokio::time::timeout(wait, &mut answer).await {
         answered.unwrap_or_default()

@@ -160,6 +160,8 @@ async fn another_protocol_is_refused_with_what_to_do() {
         slots: 1,
         capacity: crate::support::capacity(),
         features: vec![],
+        version: None,
+        ephemeral: false,
     };
     let refused = hub.client.register(&request).await.unwrap_err();
     let problem = refused.problem().unwrap();

@@ -59,6 +59,8 @@ impl TestHub {
             slots,
             capacity: capacity(),
             features: vec![],
+            version: None,
+            ephemeral: false,
         };
         let answer = self.client.register(&request).await.expect("registered");
         let client = self.client.with_token(&answer.token);

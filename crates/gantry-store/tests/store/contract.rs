@@ -415,6 +415,12 @@ async fn hubs_runners_and_decisions_come_back_in_order() {
             features: vec![],
             registered: AT,
             seen: AT,
+            pool: "default".to_owned(),
+            org: "*".to_owned(),
+            version: None,
+            ephemeral: false,
+            drained: None,
+            removed: None,
         };
         let decision = |n: u128| DecisionRecord {
             submission: EventId(id(1)),

@@ -44,6 +44,7 @@ pub fn reference(page: ReferencePage) -> Done {
         ReferencePage::Hub => out::json(&gantry_config::json_schema())?,
         ReferencePage::PipelineRun => out::json(&pipeline_run_schema())?,
         ReferencePage::Job => out::json(&job_schema())?,
+        ReferencePage::OpenApi => out::json(&gantry_server::http::openapi())?,
     }
     Ok(Exit::Green)
 }
