@@ -82,6 +82,16 @@ pub mod code {
     pub const CACHE_KEY: &str = "cache/key";
     /// No such blob, or one that the lease may not read.
     pub const BLOB_UNKNOWN: &str = "blob/unknown";
+    /// No such forge connection.
+    pub const HOOK_UNKNOWN: &str = "hook/unknown";
+    /// A delivery over a limit.
+    pub const HOOK_TOO_LARGE: &str = "hook/too-large";
+    /// A delivery to a connection without a secret.
+    pub const HOOK_NO_SECRET: &str = "hook/no-secret";
+    /// A delivery whose signature is missing or wrong.
+    pub const HOOK_SIGNATURE: &str = "hook/signature";
+    /// A delivery that is none.
+    pub const HOOK_MALFORMED: &str = "hook/malformed";
     /// The hub itself failed.
     pub const HUB_INTERNAL: &str = "hub/internal";
 
@@ -105,6 +115,11 @@ pub mod code {
         ARTIFACT_UNKNOWN,
         CACHE_KEY,
         BLOB_UNKNOWN,
+        HOOK_UNKNOWN,
+        HOOK_TOO_LARGE,
+        HOOK_NO_SECRET,
+        HOOK_SIGNATURE,
+        HOOK_MALFORMED,
         HUB_INTERNAL,
     ];
 }

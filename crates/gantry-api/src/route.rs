@@ -3,6 +3,8 @@
 /// Version of the hub–runner protocol; the hub refuses another major.
 pub const PROTOCOL: u32 = 1;
 
+/// `POST`: a delivery of a forge connection, signed with its secret.
+pub const HOOKS: &str = "/api/v1/hooks/{connection}";
 /// `POST`: register a runner ([`crate::runner::RegisterRequest`]).
 pub const RUNNERS: &str = "/api/v1/runners";
 /// `POST`: long poll for leases ([`crate::runner::LeaseRequest`]).

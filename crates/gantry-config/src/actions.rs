@@ -119,7 +119,7 @@ impl Reader<'_> {
         for (key, value) in self.entries(what, node) {
             let name = format!("`{}` in {what}", key.text);
             match key.text.as_str() {
-                "server" => to.server = self.action_server(&name, value),
+                "server" => to.server = self.server_url(&name, value),
                 "fetch" => {
                     to.fetch = self.word(&name, value, WORDS).map(|word| Traced {
                         value: match word.value.as_str() {
@@ -137,7 +137,8 @@ impl Reader<'_> {
         to
     }
 
-    fn action_server(&mut self, what: &str, node: &Node) -> Option<Traced<String>> {
+    /// Base URL of a forge, without a slash at its end.
+    pub(crate) fn server_url(&mut self, what: &str, node: &Node) -> Option<Traced<String>> {
         let mut text = self.text(what, node)?;
         if let Some(problem) = server_problem(&text.value) {
             // The text itself may hold a credential and is not repeated.

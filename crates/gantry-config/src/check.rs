@@ -50,6 +50,11 @@ impl Loaded {
         all
     }
 
+    /// What holds for a repository that the hub file does not name.
+    pub fn defaults(&self) -> EffectiveRepo {
+        crate::resolve::defaults(&self.hub)
+    }
+
     /// What holds for each repository, upstreams before their dependents.
     pub fn repos(&self) -> Vec<EffectiveRepo> {
         crate::resolve::resolve(&self.hub)
@@ -138,6 +143,10 @@ fn top_key(loaded: &mut Loaded, seen: &mut Seen, r: &mut Reader<'_>, key: &Key, 
                 hub.org_defaults.only_workflows = rules.only_workflows;
             }
         }
+        "forges" => match seen.first("`forges`", r.file, key.span) {
+            Ok(()) => hub.forges = r.forges(value),
+            Err(found) => r.found.push(*found),
+        },
         "teams" => teams(hub, seen, r, value),
         "repos" => repos(hub, seen, r, value),
         "repositories" => flat(hub, seen, r, value),

@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod check;
+pub mod forges;
 pub mod graph;
 pub mod lock;
 pub mod model;
@@ -23,6 +24,7 @@ pub mod yaml;
 
 pub use actions::{Actions, Fetch};
 pub use check::{HubText, Loaded, load};
+pub use forges::Forge;
 pub use lock::{Lock, Pin};
 pub use model::{Hub, JobBudget, RepoEntry, SecretRef, Settings, Source, WorkflowRule};
 pub use resolve::{EffectiveRepo, Limits};

@@ -34,7 +34,7 @@ pub const REPO_KEYS: &[&str] = &["source", "owner", "team", "enabled", "depends_
 
 /// Keys of the top level.
 pub const TOP_KEYS: &[&str] =
-    &["org", "org_defaults", "teams", "repos", "repositories", "workflows"];
+    &["org", "org_defaults", "teams", "repos", "repositories", "workflows", "forges"];
 
 /// One settings layer: what is absent is inherited.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -178,6 +178,8 @@ pub struct Hub {
     pub org_defaults: Settings,
     /// `teams`.
     pub teams: IndexMap<String, Settings>,
+    /// `forges`, by the name of the connection.
+    pub forges: IndexMap<String, crate::forges::Forge>,
     /// Entries of the older flat list, by name.
     pub flat: IndexMap<String, RepoEntry>,
     /// Entries of `repos`, by name.

@@ -176,7 +176,7 @@ impl Reader<'_> {
     }
 
     /// The reference; a literal value is refused without being repeated in the message.
-    fn secret(&mut self, key: &Key, node: &Node) -> Option<SecretRef> {
+    pub(crate) fn secret(&mut self, key: &Key, node: &Node) -> Option<SecretRef> {
         let Yaml::Map(_) = &node.value else {
             let found = self
                 .error(

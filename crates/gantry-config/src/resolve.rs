@@ -150,6 +150,11 @@ pub fn resolve(hub: &Hub) -> Vec<EffectiveRepo> {
     order.iter().map(|name| one(hub, hub.flat.get(name), hub.repos.get(name), name)).collect()
 }
 
+/// What holds for a repository that no entry names.
+pub(crate) fn defaults(hub: &Hub) -> EffectiveRepo {
+    one(hub, None, None, "")
+}
+
 fn one(hub: &Hub, flat: Option<&RepoEntry>, repo: Option<&RepoEntry>, name: &str) -> EffectiveRepo {
     let team = pick(repo, flat, |e| e.team.clone());
     let team_settings = team.as_ref().and_then(|t| hub.teams.get(&t.value));

@@ -21,6 +21,48 @@ pub struct HubDocument {
     pub repositories: Option<Vec<FlatDocument>>,
     /// Budgets by workflow file, for every repository.
     pub workflows: Option<WorkflowsDocument>,
+    /// Forges that a standing hub is connected with, by name.
+    pub forges: Option<IndexMap<String, ForgeDocument>>,
+}
+
+/// A forge connection. Repositories whose URL lies below its `url` belong to it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForgeDocument {
+    /// What kind of forge it is; its name when that is one of the kinds.
+    pub kind: Option<ForgeKindDocument>,
+    /// Base URL; `https://github.com` and `https://gitlab.com` when absent there.
+    pub url: Option<String>,
+    /// Base URL of its API, where it is not the usual one.
+    pub api_url: Option<String>,
+    /// Secret of its webhooks; a list while one is exchanged.
+    pub webhook_secret: Option<SecretsDocument>,
+    /// Token for its API and for cloning.
+    pub token: Option<SecretDocument>,
+}
+
+/// One or several secrets.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SecretsDocument {
+    /// One.
+    One(SecretDocument),
+    /// Any of these.
+    Any(Vec<SecretDocument>),
+}
+
+/// Kind of a forge.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ForgeKindDocument {
+    /// GitHub, in the cloud or not.
+    Github,
+    /// GitLab, in the cloud or not.
+    Gitlab,
+    /// Gitea.
+    Gitea,
+    /// Forgejo, Codeberg among them.
+    Forgejo,
 }
 
 /// Settings of one layer; what is absent is inherited.
@@ -318,6 +360,7 @@ mod tests {
         let schema = super::json_schema();
         assert_eq!(keys(&schema), sorted(&[TOP_KEYS]));
         let definitions = &schema["$defs"];
+        assert_eq!(keys(&definitions["ForgeDocument"]), sorted(&[crate::forges::FORGE_KEYS]));
         assert_eq!(keys(&definitions["SettingsDocument"]), sorted(&[SETTINGS_KEYS]));
         assert_eq!(keys(&definitions["RepoDocument"]), sorted(&[SETTINGS_KEYS, REPO_KEYS]));
     }

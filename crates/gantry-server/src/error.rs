@@ -30,6 +30,18 @@ pub enum HubError {
     /// A stored job without what it was planned from.
     #[error("{0} is not in the plan of its run")]
     NotPlanned(String),
+    /// What is asked for does not fit how things stand.
+    #[error("{0}")]
+    Conflict(String),
+    /// The source of a repository cannot be reached.
+    #[error("`{0}` cannot be looked at")]
+    Source(String, #[source] Box<crate::source::SourceError>),
+    /// Another process serves the same data.
+    #[error("another hub serves `{0}`; stop it first, or name another data directory")]
+    Served(PathBuf),
+    /// The hub is no service.
+    #[error("this hub is a private one: it takes no events")]
+    Private,
     /// The driver has ended.
     #[error("the hub is closed")]
     Closed,

@@ -76,6 +76,16 @@ pub enum RunEvent {
         /// Its length now, in bytes.
         length: u64,
     },
+    /// An event of the service was stored.
+    EventStored {
+        /// The event.
+        event: EventId,
+    },
+    /// An event of the service was decided.
+    EventDecided {
+        /// The event.
+        event: EventId,
+    },
     /// Something about a submission that people should know.
     Note {
         /// Submission.

@@ -26,6 +26,12 @@ pub struct Fleet {
     /// Where actions from outside are pinned.
     #[serde(default)]
     pub actions: FleetActions,
+    /// The repository whose schedules are those that its files have now.
+    #[serde(default)]
+    pub schedules: Option<String>,
+    /// Read the sources and plan nothing.
+    #[serde(default)]
+    pub read_only: bool,
 }
 
 /// Actions from outside, for the whole fleet.
@@ -131,6 +137,9 @@ pub struct Filters {
     /// File name or path of the one workflow; it runs whether its triggers match or not.
     #[serde(default)]
     pub workflow: Option<String>,
+    /// The one workflow runs only if it has the event among its triggers.
+    #[serde(default)]
+    pub strict: bool,
     /// Ids of jobs; what they need runs too.
     #[serde(default)]
     pub jobs: Vec<String>,

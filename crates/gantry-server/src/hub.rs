@@ -21,6 +21,7 @@ use crate::fleet::Fleet;
 use crate::ids::{digest, fresh, now, token};
 use crate::instance::{self, InstanceLock};
 use crate::query::{Reader, store_path};
+use crate::service::{self, Service, ServiceConfig};
 use crate::state::{Live, Shared};
 use crate::{HubError, http};
 
@@ -63,6 +64,8 @@ pub struct Hub {
     driver: tokio::task::JoinHandle<()>,
     stop: CancellationToken,
     lock: InstanceLock,
+    /// Held by the one service of a data directory.
+    serving: Option<InstanceLock>,
 }
 
 impl Hub {
@@ -71,6 +74,34 @@ impl Hub {
     /// # Errors
     /// The directory cannot be used, or its store was written by a newer program.
     pub async fn open(dir: &Path, options: HubOptions) -> Result<Self, HubError> {
+        Self::start(dir, options, None).await
+    }
+
+    /// Opens or makes the data directory `dir` as the one service of it, and goes on with what the service had
+    /// begun.
+    ///
+    /// # Errors
+    /// As [`Hub::open`]; or another process serves the directory.
+    pub async fn open_service(
+        dir: &Path,
+        options: HubOptions,
+        config: ServiceConfig,
+    ) -> Result<Self, HubError> {
+        Self::start(dir, options, Some(config)).await
+    }
+
+    async fn start(
+        dir: &Path,
+        options: HubOptions,
+        config: Option<ServiceConfig>,
+    ) -> Result<Self, HubError> {
+        let serving = match &config {
+            Some(_) => Some(
+                InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
+                    .ok_or_else(|| HubError::Served(dir.to_owned()))?,
+            ),
+            None => None,
+        };
         let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
         let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
         for dir in instance::scratch(dir, &id) {
@@ -87,9 +118,14 @@ impl Hub {
             Some(given) => given.clone(),
             None => Secret(token()?),
         };
+        let service = match config {
+            Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
+            None => None,
+        };
+        let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
         let (pokes, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            domain: id.clone(),
+            domain,
             id,
             started: now(),
             dir: dir.to_owned(),
@@ -97,13 +133,19 @@ impl Hub {
             db,
             depot,
             logs,
+            service,
             token: digest(secret.0.as_bytes()),
             events: broadcast::channel(EVENT_BUFFER).0,
             pokes,
             live: Mutex::new(Live::default()),
         });
         let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
-        Ok(Self { shared, token: secret, driver, stop: CancellationToken::new(), lock })
+        let stop = CancellationToken::new();
+        let hub = Self { shared, token: secret, driver, stop, lock, serving };
+        if hub.shared.service.is_some() {
+            service::start(&hub.shared, &hub.stop).await?;
+        }
+        Ok(hub)
     }
 
     /// The token that registers runners.
@@ -209,6 +251,10 @@ impl Hub {
         self.shared.events.subscribe()
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The read side.
     pub fn reader(&self) -> Reader {
         Reader {
@@ -237,7 +283,8 @@ impl Hub {
         Ok(())
     }
 
-    /// Ends the hub: nothing new is placed, what is unfinished ends as cancelled by the hub's end.
+    /// Ends the hub: nothing new is placed. What a private hub has not finished ends as cancelled by the hub's end;
+    /// a service leaves it as it is, and the next one goes on.
     ///
     /// # Errors
     /// The store fails.
@@ -251,11 +298,19 @@ impl Hub {
         instance::end_all_of(&shared.db, &shared.logs, &shared.id, "it was shut down").await?;
         instance::remove_scratch(&shared.dir, &shared.id);
         self.lock.remove();
+        if let Some(serving) = &self.serving {
+            serving.remove();
+        }
         Ok(())
     }
 }
 
 impl Hub {
+    /// Ends [`Hub::serve`]; everything else goes on.
+    pub fn stop_serving(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops driver and routes at once and writes nothing more, as a killed process would.
     pub fn kill(&self) {
         self.stop.cancel();

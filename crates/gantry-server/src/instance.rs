@@ -45,6 +45,12 @@ impl InstanceLock {
 
     /// The lock of hub `id` if nobody holds it: that hub is dead.
     fn of_the_dead(dir: &Path, id: &str) -> Result<Option<Self>, HubError> {
+        Self::try_take(dir, id)
+    }
+
+    /// The lock `id` unless somebody holds it.
+    pub(crate) fn try_take(dir: &Path, id: &str) -> Result<Option<Self>, HubError> {
+        std::fs::create_dir_all(dir).map_err(|e| HubError::data(dir, e))?;
         let path = dir.join(format!("{id}.lock"));
         let file = File::options()
             .create(true)

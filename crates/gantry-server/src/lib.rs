@@ -12,11 +12,13 @@ pub mod driver;
 pub mod error;
 pub mod events;
 pub mod fleet;
+pub mod forge;
 pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod instance;
 pub mod query;
+pub mod service;
 pub mod source;
 pub mod state;
 

@@ -11,10 +11,11 @@ use gantry_depot::{BlobReader, Depot, LogSync, Logs};
 use gantry_store::attempts::AttemptRecord;
 use gantry_store::claims::ClaimRecord;
 pub use gantry_store::decisions::DecisionRecord;
+use gantry_store::events::EventRecord;
 use gantry_store::files::ArtifactRecord;
 use gantry_store::jobs::JobRecord;
 use gantry_store::reports::DenialRecord;
-use gantry_store::runs::RunRecord;
+use gantry_store::runs::{APPROVAL_REQUIRED, RunRecord};
 use gantry_store::steps::StepRecord;
 use gantry_store::submissions::SubmissionRecord;
 use gantry_store::{Conn, Db};
@@ -172,6 +173,16 @@ impl Reader {
         Ok(self.db.read().await?.submission_fetch(submission).await?.ended.is_some())
     }
 
+    /// The newest events, newest first.
+    pub async fn events(&self, limit: u32) -> Result<Vec<EventRecord>, HubError> {
+        Ok(self.db.read().await?.event_list(limit).await?)
+    }
+
+    /// One event.
+    pub async fn event(&self, id: EventId) -> Result<EventRecord, HubError> {
+        Ok(self.db.read().await?.event_fetch(id).await?)
+    }
+
     /// Decisions about a whole submission, those about its runs included.
     pub async fn decisions(&self, submission: EventId) -> Result<Vec<DecisionRecord>, HubError> {
         Ok(self.db.read().await?.decision_list_by_submission(submission).await?)
@@ -296,6 +307,13 @@ impl Reader {
 
 fn run_constraint(run: &RunRecord) -> Constraint {
     let reason = run.verdict.as_ref().and_then(|v| v.reason.clone());
+    if run.state == RunState::Pending && run.approval.as_deref() == Some(APPROVAL_REQUIRED) {
+        let detail = format!(
+            "pending: `{}` contributes for the first time, and a maintainer has to allow it",
+            run.actor
+        );
+        return Constraint { what: format!("run `{}`", run.id), met: false, detail };
+    }
     let detail = match (run.state, &run.verdict) {
         (RunState::Finished, Some(v)) => match (v.fault, reason) {
             (Some(fault), Some(why)) => format!("{} ({fault}): {why}", v.outcome),

@@ -18,6 +18,7 @@ use crate::driver::Poke;
 use crate::events::RunEvent;
 use crate::fleet::RepoSettings;
 use crate::hub::HubOptions;
+use crate::service::Service;
 
 /// Shared by everything inside one hub.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub db: Db,
     pub depot: Depot,
     pub logs: Logs,
+    /// What a standing hub has besides.
+    pub service: Option<Arc<Service>>,
     /// Digest of the registration token.
     pub token: Digest,
     pub events: broadcast::Sender<RunEvent>,

@@ -251,6 +251,11 @@ impl Tx {
         Ok(())
     }
 
+    /// Lets every open lease of a hub last until `until` at least.
+    pub async fn lease_extend(&mut self, hub: &str, until: Timestamp) -> Result<u64, StoreError> {
+        self.execute(statements::LEASE_EXTEND, vals![hub, until]).await
+    }
+
     /// Puts the expiry of a lease off; says whether it is still held.
     pub async fn lease_renew(
         &mut self,

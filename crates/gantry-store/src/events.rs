@@ -104,6 +104,11 @@ impl Conn {
         self.rows(statements::EVENT_LIST_OPEN, vals![at, limit]).await?.iter().map(read).collect()
     }
 
+    /// The newest events, newest first.
+    pub async fn event_list(&mut self, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+        self.rows(statements::EVENT_LIST, vals![limit]).await?.iter().map(read).collect()
+    }
+
     /// How many events are not decided.
     pub async fn event_count_open(&mut self) -> Result<u64, StoreError> {
         let row = self.row(statements::EVENT_COUNT_OPEN, vec![]).await?;

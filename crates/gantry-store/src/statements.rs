@@ -100,6 +100,7 @@ statements! {
     EVENT_FETCH = concat!("SELECT ", event_columns!(), " FROM events WHERE id = $1");
     EVENT_BY_DELIVERY = "SELECT id FROM events WHERE connection = $1 AND delivery = $2 AND kind = $3";
     EVENT_LIST_OPEN = concat!("SELECT ", event_columns!(), " FROM events WHERE decided_us IS NULL AND next_try_us <= $1 ORDER BY id LIMIT $2");
+    EVENT_LIST = concat!("SELECT ", event_columns!(), " FROM events ORDER BY received_us DESC, id DESC LIMIT $1");
     EVENT_COUNT_OPEN = "SELECT COUNT(*) AS n FROM events WHERE decided_us IS NULL";
     EVENT_LIST_BY_COMMIT = concat!("SELECT ", event_columns!(), " FROM events WHERE repository = $1 AND git_ref = $2 AND sha = $3 ORDER BY id DESC LIMIT 20");
     EVENT_DECIDE = "UPDATE events SET decided_us = $2, outcome = $3, reason = $4 WHERE id = $1 AND decided_us IS NULL";
@@ -151,6 +152,7 @@ statements! {
     LEASE_FETCH = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE id = $1";
     LEASE_BY_ATTEMPT = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE attempt = $1";
     LEASE_RENEW = "UPDATE leases SET expires_us = $3 WHERE id = $1 AND epoch = $2 AND released_us IS NULL";
+    LEASE_EXTEND = "UPDATE leases SET expires_us = $2 WHERE hub = $1 AND released_us IS NULL AND expires_us < $2";
     LEASE_RELEASE = "UPDATE leases SET released_us = $3 WHERE id = $1 AND epoch = $2 AND released_us IS NULL";
     LEASE_LIST_EXPIRED = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE hub = $1 AND expires_us <= $2 AND released_us IS NULL ORDER BY expires_us";
     LEASE_LIST_OPEN = "SELECT id, attempt, hub, runner, epoch, expires_us, released_us FROM leases WHERE hub = $1 AND released_us IS NULL ORDER BY epoch";

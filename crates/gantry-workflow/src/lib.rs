@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod coverage;
+pub mod cron;
 pub mod expr;
 pub mod graph;
 pub mod model;

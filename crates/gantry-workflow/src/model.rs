@@ -74,14 +74,24 @@ pub struct Trigger {
     pub workflows: Option<Vec<String>>,
     /// `inputs:` of `workflow_dispatch` and `workflow_call`.
     pub inputs: IndexMap<String, Input>,
-    /// `cron:` entries of `schedule`.
-    pub cron: Vec<String>,
+    /// Entries of `schedule`.
+    pub cron: Vec<CronEntry>,
     /// `outputs:` of `workflow_call`: value by name.
     #[serde(default)]
     pub outputs: Env,
     /// `secrets:` of `workflow_call`: whether each is required, by name.
     #[serde(default)]
     pub secrets: IndexMap<String, bool>,
+}
+
+/// One entry of `schedule`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CronEntry {
+    /// The five fields as written.
+    pub cron: String,
+    /// IANA name of the time zone that they count in; UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
 }
 
 /// One input of a dispatch, call or action.

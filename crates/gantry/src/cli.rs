@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::out::Color;
 
 mod local;
+mod serve;
+
+pub use serve::ServeArgs;
 
 pub use local::{ChangedArgs, GraphArgs, GraphFormat, LockArgs, ShellArgs};
 
@@ -20,6 +23,7 @@ pub use local::{ChangedArgs, GraphArgs, GraphFormat, LockArgs, ShellArgs};
 Examples:
   gantry run                       run this repository's workflows on its working tree
   gantry run --hub fleet/          run every repository of a hub file
+  gantry serve --hub fleet/        keep a hub running for them
   gantry workflow check .          check workflow files
   gantry doctor                    what this machine can and cannot do
 
@@ -39,6 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Serve(ServeArgs),
     Runs(RunsArgs),
     Why(WhyArgs),
     Shell(ShellArgs),

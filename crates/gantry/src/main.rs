@@ -14,6 +14,7 @@ mod files;
 mod hubfile;
 mod out;
 mod run;
+mod serve;
 mod trace;
 
 use clap::Parser as _;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> Done {
         Command::Reference { page } => cmd::about::reference(page),
         Command::Expr(args) => cmd::expr::run(args.command),
         Command::Run(args) => run::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Runs(args) => cmd::runs::run(args.command),
         Command::Why(args) => cmd::runs::why(&args),
         Command::Shell(args) => cmd::shell::run(&args),
@@ -101,6 +103,7 @@ fn wants_json(command: &Command) -> bool {
         Command::Doctor(args) => args.json,
         Command::Version(args) => args.json,
         Command::Completion(_)
+        | Command::Serve(_)
         | Command::Shell(_)
         | Command::Runner(_)
         | Command::Reference { .. } => false,

@@ -9,8 +9,7 @@ use regex::Regex;
 use super::{File, Finding};
 
 /// First words of error codes; each has a page `docs/errors/<area>.md`.
-const AREAS: &str =
-    "workflow|config|auth|hub|http|lease|runner|artifact|cache|blob|source|sandbox|request|log";
+const AREAS: &str = "workflow|config|auth|hub|http|lease|runner|artifact|cache|blob|source|sandbox|request|log|hook";
 
 /// `docs/errors` and the index that links every page there.
 const PAGES: &str = "docs/errors/";

@@ -10,7 +10,7 @@ use gantry_mesh::{Next, Standing};
 use gantry_store::claims::ClaimRecord;
 use gantry_store::decisions::DecisionRecord;
 use gantry_store::jobs::JobRecord;
-use gantry_store::runs::RunRecord;
+use gantry_store::runs::{APPROVAL_REQUIRED, RunRecord};
 use gantry_store::{StoreError, Tx};
 use gantry_workflow::plan::Leg;
 use gantry_workflow::progress::{Decision, LegView, RunView, next};
@@ -20,6 +20,7 @@ use crate::HubError;
 use crate::driver::groups::{self, Settled};
 use crate::events::RunEvent;
 use crate::ids::{fresh, now};
+use crate::service::{accept, upstream};
 use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// Most rounds of one call: every round changes the store, and a run has finitely many changes.
@@ -36,6 +37,11 @@ pub(crate) async fn advance(shared: &Arc<Shared>, id: RunId) -> Result<Vec<RunId
         if record.state.is_final() {
             shared.live().runs.remove(&id);
             others.extend(after_end(shared, id).await?);
+            return Ok(others);
+        }
+        if record.approval.as_deref() == Some(APPROVAL_REQUIRED)
+            && record.state == RunState::Pending
+        {
             return Ok(others);
         }
         if record.state == RunState::Pending && jobs.is_empty() {
@@ -193,7 +199,7 @@ async fn after_end(shared: &Shared, id: RunId) -> Result<Vec<RunId>, HubError> {
     drop(conn);
     let Some(submission) = shared.submission(record.submission) else { return Ok(Vec::new()) };
     if runs.iter().all(|r| r.state.is_final()) {
-        end_submission(shared, &record).await?;
+        end_submission(shared, &record, &runs).await?;
         return Ok(Vec::new());
     }
     if standing(&record.repository, &runs) == Standing::Open {
@@ -215,11 +221,27 @@ fn dependents(shared: &Shared, submission: &LiveSubmission, repository: &str) ->
         .collect()
 }
 
-async fn end_submission(shared: &Shared, record: &RunRecord) -> Result<(), HubError> {
+async fn end_submission(
+    shared: &Shared,
+    record: &RunRecord,
+    runs: &[RunRecord],
+) -> Result<(), HubError> {
     let (id, at) = (record.submission, now());
-    let first =
-        shared.db.write(move |tx| Box::pin(async move { tx.submission_end(id, at).await })).await?;
+    let follow = upstream::follow(shared, runs, at);
+    let (first, new) = shared
+        .db
+        .write(move |tx| {
+            Box::pin(async move {
+                let first = tx.submission_end(id, at).await?;
+                let new = if first { upstream::put(tx, &follow).await? } else { Vec::new() };
+                Ok::<_, StoreError>((first, new))
+            })
+        })
+        .await?;
     shared.live().submissions.remove(&id);
+    for event in new {
+        accept::wake(shared, event);
+    }
     if first {
         shared.tell(RunEvent::SubmissionEnded { submission: id, at });
     }

@@ -82,6 +82,11 @@ fn inputs_of(workflow: &Workflow, event: &str) -> Vec<String> {
 /// Plans every workflow of a repository that the filters select.
 pub(crate) fn plan_repo(input: &Input<'_>, snapshot: &Snapshot) -> RepoPlan {
     let mut out = RepoPlan::default();
+    if input.fleet.read_only {
+        let verdict = Verdict::skipped("the repository was looked at for the first time");
+        out.runs.push(ended(record(input, Some(snapshot), "", ""), verdict, input.at));
+        return out;
+    }
     let selected: Vec<&WorkflowFile> = snapshot
         .workflows
         .iter()
@@ -278,7 +283,7 @@ fn settings(input: &Input<'_>, path: &str, id: RunId, number: u64) -> Settings {
         labels,
         repositories: input.fleet.repos.iter().map(FleetRepo::full_name).collect(),
         remotes: input.remotes.clone(),
-        ignore_triggers: input.fleet.filters.workflow.is_some(),
+        ignore_triggers: input.fleet.filters.workflow.is_some() && !input.fleet.filters.strict,
         only_jobs: input.fleet.filters.jobs.clone(),
         run_id: run_number_id(id),
         run_number: number,

@@ -9,6 +9,7 @@ mod artifacts;
 mod auth;
 mod caches;
 mod complete;
+mod hooks;
 mod input;
 mod leases;
 mod logs;
@@ -40,7 +41,9 @@ pub const MAX_LOG_PART_BYTES: usize = 8 * 1024 * 1024;
 /// Every route.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let logs = put(logs::append).layer(DefaultBodyLimit::max(MAX_LOG_PART_BYTES));
+    let hooks = post(hooks::deliver).layer(DefaultBodyLimit::max(crate::forge::MAX_BODY_BYTES));
     Router::new()
+        .route(route::HOOKS, hooks)
         .route(route::RUNNERS, post(runners::register))
         .route(route::LEASES, post(runners::poll))
         .route(route::REPORT, post(leases::report))

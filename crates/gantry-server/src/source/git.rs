@@ -54,6 +54,11 @@ impl Git {
         Ok(Self { transports, auth, ..git })
     }
 
+    /// The same with another time for every command.
+    pub(super) fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
     /// The same with a shorter time for every command, and with plain HTTP where `loopback` says that it
     /// does not leave the machine.
     pub(super) fn with_limit(
@@ -234,7 +239,7 @@ pub(super) fn is_loopback(url: &str) -> bool {
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn check_transport(url: &str) -> Result<(), SourceError> {
+pub(super) fn check_transport(url: &str) -> Result<(), SourceError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     let scp = scheme.is_none() && url.contains('@') && url.contains(':');
     let allowed = matches!(scheme, Some("https" | "ssh" | "file")) || scp || is_loopback(url);

@@ -9,6 +9,7 @@ pub mod changes;
 mod folder;
 mod git;
 mod pack;
+mod remote;
 mod submodules;
 mod within;
 
@@ -20,6 +21,7 @@ use gantry_workflow::plan::Changes;
 
 use crate::error::chain;
 use crate::fleet::{FleetEvent, Source};
+pub(crate) use remote::{RemoteRefs, remote_refs};
 pub(crate) use submodules::Neighbours;
 
 /// Largest snapshot, in bytes of the compressed blob.

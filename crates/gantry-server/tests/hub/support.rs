@@ -64,7 +64,8 @@ impl TestHub {
         };
         let answer = self.client.register(&request).await.expect("registered");
         let client = self.client.with_token(&answer.token);
-        TestRunner { id: answer.runner, client, slots, held: Arc::default() }
+        let token = answer.token;
+        TestRunner { id: answer.runner, client, token, slots, held: Arc::default() }
     }
 
     pub async fn submit(&self, fleet: Fleet) -> EventId {
@@ -99,6 +100,7 @@ pub fn capacity() -> Resources {
 pub struct TestRunner {
     pub id: RunnerId,
     pub client: Client,
+    pub token: String,
     pub slots: u32,
     pub held: Arc<Mutex<Vec<LeaseId>>>,
 }

@@ -101,6 +101,6 @@ fn by_schedule(trigger: &Trigger, event: &Event) -> Option<String> {
         return None;
     }
     let line = event.payload.get("schedule").and_then(Value::as_str)?;
-    (!trigger.cron.iter().any(|c| c == line))
+    (!trigger.cron.iter().any(|c| c.cron == line))
         .then(|| format!("`{line}` is not among its schedules"))
 }

@@ -5,7 +5,6 @@
 mod action;
 pub(crate) mod avail;
 mod containers;
-mod cron;
 mod events;
 pub(crate) mod expressions;
 mod inputs;

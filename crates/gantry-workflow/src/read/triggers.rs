@@ -2,9 +2,10 @@
 
 use indexmap::IndexMap;
 
+use super::Reader;
 use super::events::{self, EVENTS, EventKind};
-use super::{Reader, cron};
-use crate::model::{Env, Trigger};
+use crate::cron::Cron;
+use crate::model::{CronEntry, Env, Trigger};
 use crate::syntax::{Kind, Node};
 
 impl Reader<'_> {
@@ -143,7 +144,7 @@ impl Reader<'_> {
         }
     }
 
-    fn schedule(&mut self, node: &Node) -> Vec<String> {
+    fn schedule(&mut self, node: &Node) -> Vec<CronEntry> {
         let Kind::List(items) = &node.kind else {
             self.wrong_type(node, "`schedule`", "a list of `cron` entries");
             return Vec::new();
@@ -159,22 +160,24 @@ impl Reader<'_> {
                     "write `cron: '0 5 * * *'`",
                 );
             }
+            let (mut line, mut timezone) = (None, None);
             for (name, _, value) in fields {
                 let Some(text) = self.full_plain(value, &name) else { continue };
-                if name != "cron" {
+                if name == "timezone" {
+                    timezone = Some(text);
                     continue;
                 }
-                if let Some(why) = cron::problem(&text) {
-                    self.error(
+                match Cron::parse(&text) {
+                    Ok(_) => line = Some(text),
+                    Err(why) => self.error(
                         "workflow/bad-cron",
                         value.span,
                         format!("`{text}` is not a cron line: {why}"),
                         "write five fields: minute hour day-of-month month day-of-week",
-                    );
-                } else {
-                    out.push(text);
+                    ),
                 }
             }
+            out.extend(line.map(|cron| CronEntry { cron, timezone }));
         }
         out
     }

@@ -59,8 +59,9 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
         None => None,
     };
     let repos = repos.iter().filter(|r| r.enabled.value);
+    let choices = Choices::of(args);
     Ok(Fleet {
-        repos: repos.map(|r| fleet_repo(r, &folder, args, given)).collect(),
+        repos: repos.map(|r| fleet_repo(r, &folder, &choices, given)).collect(),
         event: FleetEvent {
             name,
             payload,
@@ -74,9 +75,11 @@ pub fn load(args: &RunArgs, given: &Secrets) -> Result<Fleet, Failure> {
             workflow: args.workflow.clone(),
             jobs: args.jobs_only.clone(),
             matrix: args.matrix.clone(),
+            ..Filters::default()
         },
         keep: args.keep,
         actions: FleetActions { lock: Some(lock), offline: args.offline },
+        ..Fleet::default()
     })
 }
 
@@ -158,13 +161,43 @@ fn event_name(args: &RunArgs, repos: &[&EffectiveRepo]) -> Result<String, Failur
     Ok(event::name(given, !args.inputs.is_empty(), default).to_owned())
 }
 
-fn fleet_repo(repo: &EffectiveRepo, folder: &Path, args: &RunArgs, given: &Secrets) -> FleetRepo {
+/// What the command line says about every repository.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices<'a> {
+    allow: &'a [gantry_core::EgressRule],
+    tools: &'a [(String, PathBuf)],
+    learn_egress: bool,
+    offline: bool,
+    runtime: Option<&'a str>,
+    isolation: Option<&'a str>,
+}
+
+impl<'a> Choices<'a> {
+    fn of(args: &'a RunArgs) -> Self {
+        Self {
+            allow: &args.allow,
+            tools: &args.tools,
+            learn_egress: args.learn_egress,
+            offline: args.offline,
+            runtime: args.runtime.map(|r| r.as_str()),
+            isolation: Some(args.isolation.as_str()),
+        }
+    }
+}
+
+/// A repository as a hub takes it.
+pub fn fleet_repo(
+    repo: &EffectiveRepo,
+    folder: &Path,
+    choices: &Choices<'_>,
+    given: &Secrets,
+) -> FleetRepo {
     let mut problems: Vec<String> =
         repo.problems.iter().filter(|d| d.is_error()).map(ToString::to_string).collect();
     let mut secrets = secrets(repo, folder, given, &mut problems);
     secrets.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
     let source = source(repo, folder);
-    if let (Source::Git { url, .. }, true) = (&source, args.offline)
+    if let (Source::Git { url, .. }, true) = (&source, choices.offline)
         && !url.starts_with("file://")
     {
         problems
@@ -174,7 +207,7 @@ fn fleet_repo(repo: &EffectiveRepo, folder: &Path, args: &RunArgs, given: &Secre
         owner: repo.owner.value.clone(),
         name: repo.name.clone(),
         source,
-        settings: settings(repo, folder, args, secrets),
+        settings: settings(repo, folder, choices, secrets),
         depends_on: repo.depends_on.iter().map(|d| d.value.clone()).collect(),
         problem: (!problems.is_empty()).then(|| problems.join("\n")),
     }
@@ -208,10 +241,11 @@ fn image(folder: &Path, reference: &str) -> String {
     reference.to_owned()
 }
 
-fn settings(
+/// Its settings.
+pub fn settings(
     repo: &EffectiveRepo,
     folder: &Path,
-    args: &RunArgs,
+    choices: &Choices<'_>,
     secrets: IndexMap<String, Secret>,
 ) -> RepoSettings {
     let mut labels: IndexMap<String, Option<String>> =
@@ -221,25 +255,25 @@ fn settings(
         labels.insert(label.clone(), Some(image(folder, &reference.value)));
     }
     let mut egress = repo.egress_policy();
-    egress.rules.extend(args.allow.iter().cloned());
-    if args.learn_egress {
+    egress.rules.extend(choices.allow.iter().cloned());
+    if choices.learn_egress {
         egress.mode = EgressMode::Learn;
     }
-    if args.offline {
+    if choices.offline {
         egress = gantry_core::EgressPolicy::default();
     }
     let texts = |map: &IndexMap<String, gantry_config::Traced<String>>| {
         map.iter().map(|(k, v)| (k.clone(), v.value.clone())).collect()
     };
     let tools = repo.tools.iter().map(|(name, path)| (name.clone(), beside(folder, &path.value)));
-    let tools = tools.chain(args.tools.iter().cloned());
+    let tools = tools.chain(choices.tools.iter().cloned());
     RepoSettings {
         labels,
         tools: tools.collect(),
         image: repo.image.as_ref().map(|i| image(folder, &i.value)),
         user: repo.user.value.clone(),
-        runtime: args.runtime.map_or_else(|| repo.runtime.value.clone(), |r| r.as_str().to_owned()),
-        isolation: args.isolation.as_str().to_owned(),
+        runtime: choices.runtime.unwrap_or(&repo.runtime.value).to_owned(),
+        isolation: choices.isolation.unwrap_or("container").to_owned(),
         resources: repo.resources(),
         timeout_ms: repo.timeout_ms.value,
         max_parallel: repo.max_parallel.as_ref().map(|m| m.value),

@@ -73,7 +73,11 @@ impl Follower {
                 self.resync().await?;
                 return Ok(true);
             }
-            Ok(RunEvent::SubmissionEnded { .. }) => {}
+            Ok(
+                RunEvent::SubmissionEnded { .. }
+                | RunEvent::EventStored { .. }
+                | RunEvent::EventDecided { .. },
+            ) => {}
             Ok(RunEvent::Note { submission, text }) => {
                 if submission == self.submission {
                     self.note(&text);

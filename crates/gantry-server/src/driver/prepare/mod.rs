@@ -21,6 +21,7 @@ use crate::driver::plan::{self, Input, NewRun, RepoPlan};
 use crate::driver::shelf::Shelf;
 use crate::fleet::{Fleet, FleetRepo};
 use crate::ids::now;
+use crate::service::schedule;
 use crate::source::{self, Neighbours, Snapshot, SourceError};
 use crate::state::Shared;
 
@@ -92,7 +93,11 @@ pub(crate) async fn prepare(
     let sources: IndexMap<String, SourceRef> =
         near.map(|(repo, snapshot)| (repo.full_name(), snapshot.source.clone())).collect();
     let actions = outside.as_ref().map(Outside::actions).unwrap_or_default();
-    let known = store::Known { graph, sources, actions };
+    let schedules = fleet.schedules.as_ref().and_then(|name| {
+        let snapshot = read.iter().find(|(repo, _)| repo.full_name() == *name);
+        snapshot.map(|(_, snapshot)| (name.clone(), schedule::found(snapshot)))
+    });
+    let known = store::Known { graph, sources, actions, schedules };
     for _ in 1..PLAN_TRIES {
         let plans = base.plans(shared, &selected, &snapshots, &outside).await?;
         match store::store(shared, &base, &selected, plans, &known, origin).await {

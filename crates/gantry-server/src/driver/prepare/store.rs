@@ -20,6 +20,7 @@ use crate::driver::plan::{NewRun, RepoPlan};
 use crate::events::RunEvent;
 use crate::fleet::{Fleet, FleetRepo};
 use crate::ids::now;
+use crate::service::schedule;
 use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// What a submission knows of its repositories.
@@ -27,6 +28,8 @@ pub(super) struct Known {
     pub graph: Graph,
     pub sources: IndexMap<String, SourceRef>,
     pub actions: IndexMap<String, IndexMap<String, RemoteAction>>,
+    /// The schedules that a repository has now.
+    pub schedules: Option<(String, schedule::Found)>,
 }
 
 /// What a submission leaves in the store and in memory.
@@ -105,7 +108,8 @@ pub(super) async fn store(
     let runs = std::mem::take(&mut outcome.runs);
     let ids: Vec<_> = outcome.writes.iter().map(|(record, _)| record.id).collect();
     let decision = decides.then(|| Decide::new(shared, base, nothing.as_deref(), ids.len()));
-    if !insert(shared, id, outcome, decision.transpose()?).await? {
+    let schedules = known.schedules.clone();
+    if !insert(shared, id, outcome, decision.transpose()?, schedules).await? {
         return Ok(Prepared::Decided);
     }
     if let Some(reason) = nothing {
@@ -180,8 +184,9 @@ async fn insert(
     id: EventId,
     outcome: Outcome,
     decision: Option<Decide>,
+    schedules: Option<(String, schedule::Found)>,
 ) -> Result<bool, HubError> {
-    let Outcome { writes, passed, .. } = outcome;
+    let Outcome { writes, mut passed, .. } = outcome;
     let work = shared.db.write(move |tx| {
         Box::pin(async move {
             if let Some(Decide { outcome, reason, submission }) = &decision {
@@ -197,6 +202,9 @@ async fn insert(
                 if let Some(plan) = plan {
                     tx.run_plan_insert(record.id, plan).await?;
                 }
+            }
+            if let Some((repository, found)) = &schedules {
+                passed.extend(schedule::put(tx, repository, found, now()).await?);
             }
             for reason in passed {
                 let kind = "workflow_passed_over".to_owned();

@@ -1,0 +1,62 @@
+//! Deliveries of forges: checked over their raw bytes, stored, and only then answered.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use gantry_api::Problem;
+use gantry_api::problem::code;
+use gantry_core::EventId;
+use serde::Serialize;
+
+use super::Refusal;
+use crate::service::accept::{self, Refused};
+use crate::state::Shared;
+
+/// Answer to a delivery.
+#[derive(Debug, Serialize)]
+pub(super) struct Taken {
+    /// The event that it became.
+    event: EventId,
+    /// Whether it was there already.
+    duplicate: bool,
+}
+
+pub(super) async fn deliver(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Taken>), Refusal> {
+    let Path(connection) = path?;
+    let accepted = accept::deliver(&shared, &connection, &headers, &body?).await?;
+    let taken = Taken { event: accepted.event, duplicate: accepted.duplicate };
+    Ok((StatusCode::ACCEPTED, Json(taken)))
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Hub(error) => error.into(),
+            Refused::Unknown(_) => {
+                let hint = "name a connection below `forges:` of the hub file";
+                Self(Problem::new(code::HOOK_UNKNOWN, 404, refused.to_string()).hint(hint))
+            }
+            Refused::Delivery(error) => {
+                let text = error.to_string();
+                let (title, hint) = match text.split_once("\nhint: ") {
+                    Some((title, hint)) => (title, Some(hint)),
+                    None => (text.as_str(), None),
+                };
+                let problem = Problem::new(error.code(), error.status(), title);
+                Self(match hint {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                })
+            }
+        }
+    }
+}

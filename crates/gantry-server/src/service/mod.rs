@@ -1,0 +1,113 @@
+//! The hub as a service: it stands, knows repositories, takes events from everywhere, decides each of them once,
+//! and goes on in another process with whatever one that died has begun.
+//!
+//! An event is stored before it is acknowledged ([`accept`]) and decided afterwards ([`decider`]); the decision is a
+//! function over values ([`decide`]) and is stored together with the runs that it leads to. Events come from forges,
+//! from people, from schedules ([`schedule`]), from looking ([`poll`]) and from runs that ended well ([`upstream`]).
+//!
+//! Not in here: planning and driving runs ([`crate::driver`]), routes ([`crate::http`]).
+
+pub mod accept;
+mod carry;
+mod decide;
+mod decider;
+pub(crate) mod hub;
+pub(crate) mod poll;
+mod recover;
+mod registry;
+pub(crate) mod rerun;
+pub(crate) mod runs;
+pub(crate) mod schedule;
+mod trigger;
+pub(crate) mod upstream;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use gantry_store::Db;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use accept::{Accepted, Dispatch};
+pub use hub::NewRepo;
+pub use registry::{Connection, Registered, Registry, ServiceConfig, ServiceRepo};
+pub use rerun::{Configuration, Rerun, Which};
+
+use crate::HubError;
+use crate::ids::now;
+use crate::state::Shared;
+
+/// The name under which every process of the service drives work: it outlives them.
+pub(crate) const DOMAIN: &str = "service";
+
+/// What a service has beside a private hub.
+#[derive(Debug)]
+pub(crate) struct Service {
+    config: RwLock<Arc<ServiceConfig>>,
+    registry: RwLock<Arc<Registry>>,
+    /// An event was stored.
+    pub events: Notify,
+    /// The registry or a schedule changed.
+    pub changed: Notify,
+}
+
+impl Service {
+    /// Registers the repositories of `config` and reads what was registered at run time.
+    pub async fn open(db: &Db, config: ServiceConfig) -> Result<Self, HubError> {
+        registry::sync(db, &config, now()).await?;
+        let records = db.read().await?.repo_list().await?;
+        let registry = Registry::new(&config, records);
+        Ok(Self {
+            config: RwLock::new(Arc::new(config)),
+            registry: RwLock::new(Arc::new(registry)),
+            events: Notify::new(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// What is known now.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn config(&self) -> Arc<ServiceConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How often repositories are looked at, in milliseconds; 0 is never.
+    pub fn poll_ms(&self) -> u64 {
+        self.config().poll_ms
+    }
+
+    /// Takes another configuration.
+    pub async fn reload(&self, db: &Db, config: ServiceConfig) -> Result<(), HubError> {
+        registry::sync(db, &config, now()).await?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.refresh(db).await
+    }
+
+    /// Reads anew what was registered at run time.
+    pub async fn refresh(&self, db: &Db) -> Result<(), HubError> {
+        let records = db.read().await?.repo_list().await?;
+        let registry = Registry::new(&self.config(), records);
+        *self.registry.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(registry);
+        self.changed.notify_one();
+        Ok(())
+    }
+}
+
+/// Starts what a service does by itself: deciding, schedules and looking at repositories.
+pub(crate) async fn start(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<(), HubError> {
+    recover::recover(shared).await?;
+    for (name, task) in [
+        ("decider", tokio::spawn(decider::run(Arc::clone(shared), stop.clone()))),
+        ("schedules", tokio::spawn(schedule::run(Arc::clone(shared), stop.clone()))),
+        ("polling", tokio::spawn(poll::run(Arc::clone(shared), stop.clone()))),
+    ] {
+        tokio::spawn(async move {
+            if let Err(error) = task.await {
+                tracing::error!(%error, name, "a task of the service broke off");
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The hub as a service: events are decided once, and another process goes on with what one has begun.
+
+#[path = "../hub/support.rs"]
+#[allow(dead_code, reason = "shared with the tests of the private hub")]
+mod support;
+
+mod again;
+mod events;
+mod restart;
+mod world;

@@ -1,0 +1,193 @@
+//! `gantry serve`: a standing hub and, unless it is told otherwise, a runner on this machine.
+//!
+//! Not in here: what the hub does (`gantry_server`), how a runner runs jobs (`gantry_runner`).
+
+mod config;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gantry_server::{Hub, HubOptions};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::ServeArgs;
+use crate::cmd::runner::host_name;
+use crate::exit::{Done, Exit, Failure};
+use crate::run::child::{Runner, RunnerSpec};
+use crate::run::{hub_failure, runtime};
+use crate::{files, out, trace};
+
+/// Pause before a runner that died is started again; each time it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest such pause.
+const MAX_PAUSE: Duration = Duration::from_mins(1);
+
+/// Acts on `gantry serve`.
+///
+/// # Errors
+/// The hub file is wrong, the data directory or address cannot be used, or another hub serves it.
+pub fn run(args: &ServeArgs) -> Done {
+    trace::to_stderr();
+    let config = config::load(args.hub.as_deref(), args.poll)?;
+    let data = files::make_data_dir(args.data_dir.as_deref())?;
+    let data = data.canonicalize().map_err(|e| Failure::file("use", &data, &e))?;
+    let runtime = runtime()?;
+    let done = runtime.block_on(serve(args, config, &data));
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(
+    args: &ServeArgs,
+    config: gantry_server::service::ServiceConfig,
+    data: &Path,
+) -> Done {
+    let repos = config.repos.len();
+    let listener = TcpListener::bind(args.listen).await.map_err(|e| {
+        Failure::infra(format!("cannot listen at `{}`", args.listen))
+            .because(&e)
+            .hint("another program may listen there; name another address with `--listen`")
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| Failure::infra("cannot read the address of the listener").because(&e))?;
+    let hub = Hub::open_service(data, HubOptions::default(), config)
+        .await
+        .map_err(|e| hub_failure("open the hub", &e))?;
+    let hub = Arc::new(hub);
+    let serving = Arc::clone(&hub);
+    let serving = tokio::spawn(async move { serving.serve(listener).await });
+    out::line(&format!(
+        "gantry serves {} at http://{address}",
+        files::count(repos, "repository", "repositories")
+    ))?;
+    let runner = match args.jobs {
+        Some(0) => None,
+        jobs => Some(spec(&hub, address, data, jobs)?),
+    };
+    let stopped = until_stopped(args, &hub, runner).await;
+    hub.stop_serving();
+    if let Err(error) = serving.await {
+        tracing::debug!(%error, "serving broke off");
+    }
+    let hub = Arc::into_inner(hub)
+        .ok_or_else(|| Failure::infra("the hub is still in use and was not ended in order"))?;
+    hub.shutdown().await.map_err(|e| hub_failure("end the hub in order", &e))?;
+    stopped?;
+    out::line("stopped; the next start goes on with what is unfinished")?;
+    Ok(Exit::Green)
+}
+
+fn spec(
+    hub: &Hub,
+    address: std::net::SocketAddr,
+    data: &Path,
+    jobs: Option<u32>,
+) -> Result<RunnerSpec, Failure> {
+    let log = data.join("log");
+    std::fs::create_dir_all(&log).map_err(|e| Failure::file("make", &log, &e))?;
+    let ip = if address.ip().is_unspecified() {
+        std::net::IpAddr::from([127, 0, 0, 1])
+    } else {
+        address.ip()
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    Ok(RunnerSpec {
+        hub: format!("http://{}", std::net::SocketAddr::new(ip, address.port())),
+        token: hub.registration_token().to_owned(),
+        name: host_name(),
+        data_dir: data.to_owned(),
+        jobs: jobs.unwrap_or_else(cores),
+        process_isolation: false,
+        offline: false,
+        log: log.join("runner.log"),
+    })
+}
+
+/// Keeps the runner alive and the configuration fresh until somebody asks for the end.
+async fn until_stopped(
+    args: &ServeArgs,
+    hub: &Arc<Hub>,
+    spec: Option<RunnerSpec>,
+) -> Result<(), Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|e| Failure::infra("cannot listen for signals").because(&e));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let (stop, stopping) = tokio::sync::oneshot::channel();
+    let keeper = spec.map(|spec| tokio::spawn(keep(Arc::clone(hub), spec, stopping)));
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = hangup.recv() => reload(args, hub).await,
+        }
+    }
+    // Jobs of the runner end as lost and are queued again while the hub still listens.
+    let _ = stop.send(());
+    if let Some(keeper) = keeper
+        && let Err(error) = keeper.await
+    {
+        tracing::error!(%error, "the runner was not ended in order");
+    }
+    Ok(())
+}
+
+async fn reload(args: &ServeArgs, hub: &Hub) {
+    let config = match config::load(args.hub.as_deref(), args.poll) {
+        Ok(config) => config,
+        Err(failure) => {
+            eprint!("{}", failure.text());
+            tracing::error!("the hub file is not taken; what was read before holds");
+            return;
+        }
+    };
+    let repos = config.repos.len();
+    match hub.reload(config).await {
+        Ok(()) => tracing::info!(repos, "the hub file was read anew"),
+        Err(error) => tracing::error!(%error, "the hub file could not be taken"),
+    }
+}
+
+/// Starts the runner, and again whenever it dies, until it is told to end.
+async fn keep(hub: Arc<Hub>, spec: RunnerSpec, mut stopping: tokio::sync::oneshot::Receiver<()>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut runner = match Runner::start(spec.clone()).await {
+            Ok(runner) => runner,
+            Err(failure) => {
+                eprint!("{}", failure.text());
+                return;
+            }
+        };
+        let died = tokio::select! {
+            died = runner.died() => died,
+            _ = &mut stopping => {
+                runner.stop().await;
+                return;
+            }
+        };
+        let reason = match &died {
+            Ok(status) => format!("the runner died ({status})"),
+            Err(failure) => failure.message.clone(),
+        };
+        if let Err(error) = hub.runner_lost(&spec.name, &reason).await {
+            tracing::error!(%error, "the runner's jobs could not be taken back");
+        }
+        if died.is_ok_and(|status| status.code() == Some(Exit::CannotIsolate as i32)) {
+            tracing::error!(
+                "this machine cannot isolate jobs: `gantry doctor` says why; the hub waits for other runners"
+            );
+            return;
+        }
+        tracing::warn!(reason, log = %spec.log.display(), "the runner is started again");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = &mut stopping => return,
+        }
+        pause = (pause * 2).min(MAX_PAUSE);
+    }
+}
