@@ -43,6 +43,6 @@ export default defineConfig({
     emptyOutDir: true,
     reportCompressedSize: true,
   },
-  server: { proxy: { "/api": process.env["GANTRY_HUB"] ?? "http://127.0.0.1:8080" } },
+  server: { proxy: { "/api": process.env["GANTRY_HUB"] ?? "http://127.0.0.1:4711" } },
   test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
 });

@@ -1,5 +1,5 @@
 // The routes. The run page, with its graph and its log, is loaded when it is first opened.
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { Suspense, lazy } from "react";
 import { BrowserRouter, Route, Routes } from "react-router";
 import { asProblem } from "../api/problem.ts";
@@ -19,7 +19,13 @@ import { Layout } from "./Layout.tsx";
 
 const RunPage = lazy(() => import("../pages/run/RunPage.tsx"));
 
-const client = new QueryClient({
+const client: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      // The session has ended: the frame asks again who this is, and leads to the sign-in.
+      if (asProblem(error).status === 401 && query.queryKey[0] !== "me") void client.invalidateQueries({ queryKey: ["me"] });
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 5_000,

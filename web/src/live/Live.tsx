@@ -1,5 +1,5 @@
 // One stream for the whole page: its scope follows what is shown, its state is shown in the header.
-import { useQueryClient } from "@tanstack/react-query";
+import { type Query, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, createContext, useContext, useEffect, useMemo, useRef, useState } from "react";
 import { url } from "../api/client.ts";
 import type { RunSummary } from "../api/types.ts";
@@ -40,7 +40,6 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     const changes = new Changes(client, (now, before) => {
       if (now.id === followed.current && before && sentence(before) !== sentence(now)) setSaid(sentence(now));
     });
-    let wasAway = false;
     const stop = subscribe({
       address: () => url("/stream", { runs: 1, queue: 1, run }),
       lastId: lastId.current,
@@ -49,12 +48,10 @@ export function LiveProvider({ children }: { children: ReactNode }) {
         changes.apply(event);
       },
       onState: (state) => {
-        setConnection(state);
-        if (state === "reconnecting") wasAway = true;
-        if (state === "live" && wasAway) {
-          wasAway = false;
-          if (lastId.current === null) void client.invalidateQueries();
-        }
+        // A change of scope is no break.
+        setConnection((old) => (state === "connecting" && old === "live" ? old : state));
+        // Without an id to resume after, what changed before the stream was open is fetched.
+        if (state === "live" && lastId.current === null) void client.invalidateQueries({ predicate: isOld(Date.now()) });
         if (state === "refused") void client.invalidateQueries({ queryKey: ["me"] });
       },
     });
@@ -66,6 +63,10 @@ export function LiveProvider({ children }: { children: ReactNode }) {
 
   const value = useMemo(() => ({ connection, said, follow }), [connection, said]);
   return <LiveContext.Provider value={value}>{children}</LiveContext.Provider>;
+}
+
+function isOld(now: number) {
+  return (query: Query) => query.state.dataUpdatedAt > 0 && query.state.dataUpdatedAt < now;
 }
 
 function sentence(run: RunSummary): string {
