@@ -140,6 +140,17 @@ impl Conn {
         rows.iter().map(read).collect()
     }
 
+    /// The newest green runs of a ref, newest first.
+    pub async fn run_list_green(
+        &mut self,
+        repository: &str,
+        git_ref: &str,
+        limit: u32,
+    ) -> Result<Vec<RunRecord>, StoreError> {
+        let vals = vals![repository, git_ref, limit];
+        self.rows(statements::RUN_LIST_GREEN, vals).await?.iter().map(read).collect()
+    }
+
     /// Runs of a submission in their order.
     pub async fn run_list_by_submission(
         &mut self,

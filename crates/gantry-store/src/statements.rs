@@ -82,6 +82,7 @@ statements! {
     RUN_FETCH = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
     RUN_LIST = concat!("SELECT ", run_columns!(), " FROM runs ORDER BY created_us DESC, id DESC LIMIT $1");
     RUN_LIST_BY_REPOSITORY = concat!("SELECT ", run_columns!(), " FROM runs WHERE repository = $1 ORDER BY created_us DESC, id DESC LIMIT $2");
+    RUN_LIST_GREEN = concat!("SELECT ", run_columns!(), " FROM runs WHERE repository = $1 AND git_ref = $2 AND outcome = 'success' ORDER BY created_us DESC, id DESC LIMIT $3");
     RUN_LIST_BY_SUBMISSION = concat!("SELECT ", run_columns!(), " FROM runs WHERE submission = $1 ORDER BY seq");
     RUN_LIST_OPEN = concat!("SELECT ", run_columns!(), " FROM runs WHERE hub = $1 AND ended_us IS NULL ORDER BY id");
     RUN_STEP = "UPDATE runs SET state = $3, started_us = COALESCE(started_us, $4) WHERE id = $1 AND state = $2";

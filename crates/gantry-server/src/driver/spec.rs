@@ -1,5 +1,7 @@
 //! From a placed leg to what its runner is told: the job specification.
 
+use std::collections::BTreeSet;
+
 use gantry_api::artifact::ArtifactInfo;
 use gantry_api::lease::{JobSpec, SandboxPolicy, Secret};
 use gantry_store::files::ArtifactRecord;
@@ -13,7 +15,10 @@ use crate::HubError;
 use crate::driver::dispatch::leg;
 use crate::fleet::RepoSettings;
 use crate::ids::now;
-use crate::state::{LiveRun, Shared};
+use crate::state::{LiveRun, LiveSubmission, Shared};
+
+/// Green runs of an upstream among which the newest of each workflow is looked for.
+const MAX_GREEN_RUNS: u32 = 50;
 
 /// Whether the hub itself serves a label: the repository's settings map it to an image.
 pub(crate) fn is_mapped(settings: &RepoSettings, label: &str) -> bool {
@@ -161,6 +166,35 @@ pub(crate) async fn upstream_artifacts(
             let records = shared.db.read().await?.artifact_list(*id).await?;
             let kept = records.into_iter().filter(|a| !a.is_expired(now()));
             found.extend(kept.map(artifact_info));
+        }
+    }
+    found.extend(green_artifacts(shared, run, &submission).await?);
+    Ok(found)
+}
+
+/// Artifacts of the newest green runs on the default branches of what a repository of the service depends on, as far
+/// as its submission does not bring them.
+async fn green_artifacts(
+    shared: &Shared,
+    run: &LiveRun,
+    submission: &LiveSubmission,
+) -> Result<Vec<ArtifactInfo>, HubError> {
+    let Some(service) = &shared.service else { return Ok(Vec::new()) };
+    let registry = service.registry();
+    let mut found = Vec::new();
+    for upstream in registry.upstreams(&run.repository) {
+        let (name, branch) = (&upstream.record.name, &upstream.record.default_branch);
+        let Some(branch) = branch.as_ref().filter(|_| !submission.runs.contains_key(name)) else {
+            continue;
+        };
+        let mut conn = shared.db.read().await?;
+        let git_ref = format!("refs/heads/{branch}");
+        let mut seen = BTreeSet::new();
+        for green in conn.run_list_green(name, &git_ref, MAX_GREEN_RUNS).await? {
+            if seen.insert(green.workflow_path.clone()) {
+                let kept = conn.artifact_list(green.id).await?;
+                found.extend(kept.into_iter().filter(|a| !a.is_expired(now())).map(artifact_info));
+            }
         }
     }
     Ok(found)

@@ -3,6 +3,7 @@
 
 use gantry_api::lease::Secret;
 use gantry_core::Timestamp;
+use gantry_mesh::Graph;
 use gantry_store::repos::RepoRecord;
 use gantry_store::{Db, StoreError};
 use indexmap::IndexMap;
@@ -72,6 +73,7 @@ pub struct Registry {
     /// By lower-case full name, in the order of the configuration, then by name.
     repos: IndexMap<String, Registered>,
     connections: IndexMap<String, Connection>,
+    graph: Graph,
 }
 
 impl Registry {
@@ -95,7 +97,8 @@ impl Registry {
             let repo = added(&record, &config.defaults);
             repos.insert(key, Registered { record, repo });
         }
-        let mut registry = Self { repos, connections };
+        let graph = graph(&repos);
+        let mut registry = Self { repos, connections, graph };
         registry.authorize();
         registry
     }
@@ -116,6 +119,14 @@ impl Registry {
         self.repos.get(&name.to_lowercase())
     }
 
+    /// Everything that a repository depends on, near and far, within its organisation.
+    pub fn upstreams(&self, name: &str) -> Vec<&Registered> {
+        let owner = |full: &str| full.split('/').next().map(str::to_lowercase);
+        let known = self.graph.all_upstreams(name);
+        let near = known.iter().filter(|up| owner(up) == owner(name));
+        near.filter_map(|up| self.find(up)).collect()
+    }
+
     /// Every repository.
     pub fn repos(&self) -> impl Iterator<Item = &Registered> {
         self.repos.values()
@@ -130,6 +141,26 @@ impl Registry {
     pub fn connections(&self) -> impl Iterator<Item = &Connection> {
         self.connections.values()
     }
+}
+
+/// What depends on what; a dependency on what is not registered is none.
+fn graph(repos: &IndexMap<String, Registered>) -> Graph {
+    let is = |r: &FleetRepo, name: &str| r.name == name || r.full_name() == name;
+    let known = |name: &&String| repos.values().any(|r| is(&r.repo, name));
+    let wanted: Vec<(String, Vec<String>)> = repos
+        .values()
+        .filter(|r| !r.repo.depends_on.is_empty())
+        .map(|r| (r.repo.full_name(), r.repo.depends_on.iter().filter(known).cloned().collect()))
+        .collect();
+    let mut all: Vec<(&str, &[String])> =
+        wanted.iter().map(|(name, ups)| (name.as_str(), ups.as_slice())).collect();
+    let rest: Vec<String> = repos
+        .values()
+        .map(|r| r.repo.full_name())
+        .filter(|name| !wanted.iter().any(|(w, _)| w == name))
+        .collect();
+    all.extend(rest.iter().map(|name| (name.as_str(), [].as_slice())));
+    Graph::new(all)
 }
 
 /// The header by which Git servers take a token in the place of a password.

@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 pub struct TestHub {
     pub hub: Arc<Hub>,
     pub client: Client,
+    pub url: String,
     pub dir: PathBuf,
     /// Lives as long as the hub on it.
     pub tmp: Option<tempfile::TempDir>,
@@ -48,7 +49,7 @@ impl TestHub {
                 hub.serve(listener).await.expect("serves");
             }
         });
-        Self { hub, client, dir: dir.to_owned(), tmp: None }
+        Self { hub, client, url, dir: dir.to_owned(), tmp: None }
     }
 
     pub async fn runner(&self, slots: u32) -> TestRunner {

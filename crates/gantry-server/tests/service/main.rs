@@ -6,5 +6,6 @@ mod support;
 
 mod again;
 mod events;
+mod hooks;
 mod restart;
 mod world;

@@ -67,7 +67,7 @@ pub async fn service(dir: &Path, config: ServiceConfig) -> TestHub {
             hub.serve(listener).await.expect("serves");
         }
     });
-    TestHub { hub, client, dir: dir.to_owned(), tmp: None }
+    TestHub { hub, client, url, dir: dir.to_owned(), tmp: None }
 }
 
 /// Ends a service as a kill does.
