@@ -18,6 +18,11 @@ import type {
   Workflow,
 } from "./types.ts";
 
+/** Changes come by the stream; behind it there is a slow look, since a stream may be cut off by what lies between. */
+const SLOW_POLL_MS = 15_000;
+/** An event is decided in a moment. */
+const POLL_MS = 2_000;
+
 /** A list of the API, page by page. */
 export function usePages<T>(resource: string, path: string, query: Query) {
   const list = useInfiniteQuery({
@@ -67,7 +72,11 @@ export const useWorkflows = (repo: string, ref: string | null) =>
   });
 
 export const useRun = (run: string) =>
-  useQuery({ queryKey: ["runs", "one", run], queryFn: ({ signal }) => call<RunDetail>(`/runs/${run}`, { signal }) });
+  useQuery({
+    queryKey: ["runs", "one", run],
+    queryFn: ({ signal }) => call<RunDetail>(`/runs/${run}`, { signal }),
+    refetchInterval: ({ state }) => (state.data && state.data.state !== "finished" ? SLOW_POLL_MS : false),
+  });
 
 export const useWhy = (run: string, job: string | null) =>
   useQuery({
@@ -88,4 +97,5 @@ export const useDelivery = (event: string) =>
   useQuery({
     queryKey: ["events", "one", event],
     queryFn: ({ signal }) => call<DeliveryDetail>(`/events/${event}`, { signal }),
+    refetchInterval: ({ state }) => (state.data && state.data.outcome === null ? POLL_MS : false),
   });

@@ -1,9 +1,9 @@
 // The frame of every page: header with navigation and the stream's state, main, help.
 import { useCallback, useEffect, useRef, useState } from "react";
 import { NavLink, Navigate, Outlet, useLocation } from "react-router";
-import { call } from "../api/client.ts";
 import { asProblem } from "../api/problem.ts";
 import { useMe } from "../api/queries.ts";
+import { signOut } from "../api/writes.ts";
 import { LiveProvider, useLive } from "../live/Live.tsx";
 import { Icon } from "../ui/Icon.tsx";
 import { ProblemBox } from "../ui/Problem.tsx";
@@ -79,7 +79,12 @@ function Header({ name, showHelp }: { name: string; showHelp: () => void }) {
       </button>
       <nav id="nav" aria-label="Pages" className={open ? "nav open" : "nav"}>
         {PAGES.map((page) => (
-          <NavLink key={page.path} to={page.path} end={page.path === "/"}>
+          <NavLink
+            key={page.path}
+            to={page.path}
+            end={page.path === "/"}
+            className={({ isActive }) => (isActive || (page.path === "/" && location.pathname.startsWith("/repos/")) ? "active" : "")}
+          >
             {page.name}
           </NavLink>
         ))}
@@ -147,8 +152,8 @@ function SignOut({ name }: { name: string }) {
       document.removeEventListener("keydown", close);
     };
   }, [open]);
-  const signOut = async () => {
-    await call("/session", { method: "DELETE" }).catch(() => undefined);
+  const leave = async () => {
+    await signOut().catch(() => undefined);
     window.location.assign("/sign-in");
   };
   return (
@@ -167,7 +172,7 @@ function SignOut({ name }: { name: string }) {
         <div className="menu">
           <p className="muted">Signed in as</p>
           <p className="menu-name">{name}</p>
-          <button type="button" className="button" onClick={() => void signOut()}>
+          <button type="button" className="button" onClick={() => void leave()}>
             Sign out
           </button>
         </div>

@@ -3,8 +3,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { Brand } from "../app/Layout.tsx";
-import { call } from "../api/client.ts";
 import { type Problem, asProblem } from "../api/problem.ts";
+import { signIn } from "../api/writes.ts";
 import { useTitle } from "../lib/title.ts";
 import { Field } from "../ui/Fields.tsx";
 
@@ -17,13 +17,13 @@ export function SignInPage() {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
 
-  const signIn = async (event: FormEvent) => {
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
     if (!token.trim()) return;
     setBusy(true);
     setProblem(null);
     try {
-      await call("/session", { method: "POST", body: { token: token.trim() } });
+      await signIn(token.trim());
       client.clear();
       const next = params.get("next") ?? "/";
       void navigate(/^\/(?![/\\])/.test(next) ? next : "/", { replace: true });
@@ -40,7 +40,7 @@ export function SignInPage() {
           <Brand />
           Sign in to Gantry
         </h1>
-        <form onSubmit={(event) => void signIn(event)}>
+        <form onSubmit={(event) => void submit(event)}>
           <Field label="Access token" error={problem && [problem.message, problem.hint].filter(Boolean).join(". ")}>
             {(ids) => (
               <input
@@ -70,7 +70,7 @@ export function SignInPage() {
           <h2>No token yet?</h2>
           <ul>
             <li>
-              The first start of a hub prints a <strong>bootstrap token</strong> and keeps it in its data directory.
+              The first start of a hub writes one to the file <code>bootstrap-token</code> of its data directory.
             </li>
             <li>
               Somebody who is signed in makes one on the <strong>Tokens</strong> page, or with{" "}

@@ -1,9 +1,9 @@
 // One delivery: what came, what was decided and why, the payload, and replaying it.
 import type { ReactNode } from "react";
 import { Link, useNavigate, useParams } from "react-router";
-import { call } from "../../api/client.ts";
 import { useDelivery, useRuns } from "../../api/queries.ts";
 import type { DeliveryDetail } from "../../api/types.ts";
+import { replay } from "../../api/writes.ts";
 import { Copy } from "../../ui/Copy.tsx";
 import { Icon } from "../../ui/Icon.tsx";
 import { PageHead } from "../../ui/Page.tsx";
@@ -33,14 +33,14 @@ export function DeliveryPage() {
 
 function Replay({ event }: { event: string }) {
   const navigate = useNavigate();
-  const replay = useWrite(() => call<{ event: string }>(`/events/${event}/replay`, { method: "POST" }), {
+  const write = useWrite(() => replay(event), {
     refresh: ["events"],
     done: "Replayed: this is the new event",
     then: (answer) => void navigate(`/events/${answer.event}`),
   });
   return (
-    <button type="button" className="button" disabled={replay.isPending} onClick={() => replay.mutate(undefined)}>
-      <Icon name="again" size={14} /> {replay.isPending ? "Replaying…" : "Replay"}
+    <button type="button" className="button" disabled={write.isPending} onClick={() => write.mutate(undefined)}>
+      <Icon name="again" size={14} /> {write.isPending ? "Replaying…" : "Replay"}
     </button>
   );
 }

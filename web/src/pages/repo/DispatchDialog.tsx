@@ -1,9 +1,8 @@
 // The form that starts a workflow by hand: its inputs by type.
 import { type FormEvent, useState } from "react";
 import { useNavigate } from "react-router";
-import { call } from "../../api/client.ts";
-import { repoPath } from "../../api/queries.ts";
 import type { DispatchInput, Workflow } from "../../api/types.ts";
+import { dispatch } from "../../api/writes.ts";
 import { Dialog } from "../../ui/Dialog.tsx";
 import { Field, type FieldIds } from "../../ui/Fields.tsx";
 import { ProblemBox } from "../../ui/Problem.tsx";
@@ -25,10 +24,7 @@ export function DispatchDialog({ repo, branch, workflow, onClose }: Props) {
   const [shown, setShown] = useState<Record<string, string>>({});
   const start = useWrite(
     () =>
-      call<{ event: string }>(`${repoPath(repo)}/dispatch`, {
-        method: "POST",
-        body: { workflow: workflow.path, ...(ref ? { ref } : {}), inputs: sent(inputs, values) },
-      }),
+      dispatch(repo, { workflow: workflow.path, ...(ref ? { ref } : {}), inputs: sent(inputs, values) }),
     {
       refresh: ["runs"],
       done: `${workflow.name} is asked for; its run appears in a moment`,

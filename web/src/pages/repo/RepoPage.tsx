@@ -1,8 +1,8 @@
 // One repository: its runs, and its workflows with the forms that start them.
 import { NavLink, useParams } from "react-router";
-import { repoPath, useRepo, useWorkflows } from "../../api/queries.ts";
-import { call } from "../../api/client.ts";
+import { useRepo, useWorkflows } from "../../api/queries.ts";
 import type { Repo } from "../../api/types.ts";
+import { setEnabled } from "../../api/writes.ts";
 import { useWrite } from "../../ui/action.tsx";
 import { PageHead } from "../../ui/Page.tsx";
 import { ProblemBox } from "../../ui/Problem.tsx";
@@ -94,7 +94,7 @@ function Facts({ repo }: { repo: Repo | undefined }) {
 }
 
 function Enabled({ repo }: { repo: Repo }) {
-  const write = useWrite((enabled: boolean) => call<Repo>(repoPath(repo.name), { method: "PATCH", body: { enabled } }), {
+  const write = useWrite((enabled: boolean) => setEnabled(repo.name, enabled), {
     refresh: ["repos"],
     done: repo.enabled ? `${repo.name} is disabled: its events lead to no runs` : `${repo.name} is enabled`,
   });

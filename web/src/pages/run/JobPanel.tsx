@@ -1,7 +1,7 @@
 // One job of a run: how it stands, its attempts, and the log of the chosen one.
 import { Link, useSearchParams } from "react-router";
-import { call } from "../../api/client.ts";
 import type { Attempt, Job, RunDetail } from "../../api/types.ts";
+import { cancelJob } from "../../api/writes.ts";
 import { size } from "../../lib/time.ts";
 import { LogView } from "../../log/LogView.tsx";
 import { Empty } from "../../ui/Problem.tsx";
@@ -66,7 +66,7 @@ export function JobPanel({ run, job }: { run: RunDetail; job: Job }) {
 }
 
 function CancelJob({ job }: { job: Job }) {
-  const cancel = useWrite(() => call(`/jobs/${job.id}/cancel`, { method: "POST", body: {} }), {
+  const cancel = useWrite(() => cancelJob(job.id), {
     refresh: ["runs", "queue"],
     done: `${job.name} is being cancelled`,
   });

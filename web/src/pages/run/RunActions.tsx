@@ -1,8 +1,8 @@
 // What can be done with a run: approve, cancel, re-run all, the failed ones or one job.
 import { useState } from "react";
 import { useNavigate, useParams } from "react-router";
-import { call } from "../../api/client.ts";
-import type { RunDetail, RunSummary } from "../../api/types.ts";
+import type { RunDetail } from "../../api/types.ts";
+import { approveRun, cancelRun, rerun } from "../../api/writes.ts";
 import { Dialog } from "../../ui/Dialog.tsx";
 import { Icon } from "../../ui/Icon.tsx";
 import { useWrite } from "../../ui/action.tsx";
@@ -11,10 +11,10 @@ import { isOpen } from "../../ui/status.ts";
 export function RunActions({ run }: { run: RunDetail }) {
   const [rerunning, setRerunning] = useState(false);
   const cancel = useWrite(
-    (force: boolean) => call(`/runs/${run.id}/cancel`, { method: "POST", body: { force } }),
+    (force: boolean) => cancelRun(run.id, force),
     { refresh: ["runs", "queue"], done: "The run is being cancelled" },
   );
-  const approve = useWrite(() => call(`/runs/${run.id}/approve`, { method: "POST", body: {} }), {
+  const approve = useWrite(() => approveRun(run.id), {
     refresh: ["runs", "queue"],
     done: "The run is approved and starts",
   });
@@ -50,15 +50,15 @@ function Rerun({ run, onClose }: { run: RunDetail; onClose: () => void }) {
   const { job: jobId } = useParams();
   const job = run.jobs.find((one) => one.id === jobId);
   const failed = run.jobs.filter((one) => one.outcome !== "success" && one.outcome !== "skipped");
-  const [what, setWhat] = useState(job ? "one" : failed.length > 0 ? "failed" : "all");
+  const [what, setWhat] = useState<"all" | "failed" | "one">(job ? "one" : failed.length > 0 ? "failed" : "all");
   const [one, setOne] = useState(job?.key ?? run.jobs[0]?.key ?? "");
   const [latest, setLatest] = useState(false);
   const navigate = useNavigate();
-  const rerun = useWrite(
+  const start = useWrite(
     () =>
-      call<RunSummary>(`/runs/${run.id}/rerun`, {
-        method: "POST",
-        body: { jobs: what === "one" ? [one] : what, configuration: latest ? "latest" : "same" },
+      rerun(run.id, {
+        jobs: what === "one" ? [one] : what,
+        configuration: latest ? "latest" : "same",
       }),
     {
       refresh: ["runs", "queue"],
@@ -69,7 +69,7 @@ function Rerun({ run, onClose }: { run: RunDetail; onClose: () => void }) {
       },
     },
   );
-  const choices: [string, string, boolean][] = [
+  const choices: ["all" | "failed" | "one", string, boolean][] = [
     ["all", `All ${run.jobs.length} jobs`, true],
     ["failed", `The ${failed.length} that did not succeed, and what needs them`, failed.length > 0],
     ["one", "One job, and what needs it", run.jobs.length > 0],
@@ -116,8 +116,8 @@ function Rerun({ run, onClose }: { run: RunDetail; onClose: () => void }) {
         <button type="button" className="button" onClick={onClose}>
           Close
         </button>
-        <button type="button" className="button primary" disabled={rerun.isPending} onClick={() => rerun.mutate(undefined)}>
-          {rerun.isPending ? "Starting…" : "Re-run"}
+        <button type="button" className="button primary" disabled={start.isPending} onClick={() => start.mutate(undefined)}>
+          {start.isPending ? "Starting…" : "Re-run"}
         </button>
       </div>
     </Dialog>

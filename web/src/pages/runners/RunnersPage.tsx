@@ -1,8 +1,8 @@
 // The machines that take jobs: state, labels, how busy, and what can be done with them.
 import { useState } from "react";
-import { call } from "../../api/client.ts";
 import { useRunners } from "../../api/queries.ts";
 import type { Runner } from "../../api/types.ts";
+import { drain, removeRunner, resume } from "../../api/writes.ts";
 import { useFilters } from "../../lib/filters.ts";
 import { size } from "../../lib/time.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
@@ -130,11 +130,11 @@ function Slots({ runner }: { runner: Runner }) {
 function Actions({ runner }: { runner: Runner }) {
   const [removing, setRemoving] = useState(false);
   const draining = runner.state === "draining";
-  const drain = useWrite(
-    () => call(`/runners/${runner.id}/${draining ? "resume" : "drain"}`, { method: "POST" }),
+  const change = useWrite(
+    () => (draining ? resume(runner.id) : drain(runner.id)),
     { refresh: ["runners"], done: draining ? `${runner.name} takes jobs again` : `${runner.name} takes no new jobs` },
   );
-  const remove = useWrite(() => call(`/runners/${runner.id}`, { method: "DELETE" }), {
+  const remove = useWrite(() => removeRunner(runner.id), {
     refresh: ["runners"],
     done: `${runner.name} is removed`,
     then: () => setRemoving(false),
@@ -145,9 +145,9 @@ function Actions({ runner }: { runner: Runner }) {
         <button
           type="button"
           className="button small"
-          disabled={drain.isPending}
+          disabled={change.isPending}
           aria-label={`${draining ? "Resume" : "Drain"} ${runner.name}`}
-          onClick={() => drain.mutate(undefined)}
+          onClick={() => change.mutate(undefined)}
         >
           {draining ? "Resume" : "Drain"}
         </button>

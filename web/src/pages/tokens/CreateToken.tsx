@@ -1,8 +1,8 @@
 // The form of a new token, and its secret, which is shown this once.
 import { type FormEvent, useState } from "react";
-import { call } from "../../api/client.ts";
 import { useMe } from "../../api/queries.ts";
 import type { Role, Token } from "../../api/types.ts";
+import { type MadeToken, createToken } from "../../api/writes.ts";
 import { Copy } from "../../ui/Copy.tsx";
 import { Dialog } from "../../ui/Dialog.tsx";
 import { Field } from "../../ui/Fields.tsx";
@@ -10,14 +10,12 @@ import { ProblemBox } from "../../ui/Problem.tsx";
 import { useWrite } from "../../ui/action.tsx";
 import { KINDS, LIFETIMES, ROLES, expiry } from "./kinds.ts";
 
-type Made = Token & { secret: string };
-
 export function CreateToken({ onClose }: { onClose: () => void }) {
-  const [made, setMade] = useState<Made | null>(null);
+  const [made, setMade] = useState<MadeToken | null>(null);
   return made ? <Secret made={made} onClose={onClose} /> : <Form onMade={setMade} onClose={onClose} />;
 }
 
-function Form({ onMade, onClose }: { onMade: (made: Made) => void; onClose: () => void }) {
+function Form({ onMade, onClose }: { onMade: (made: MadeToken) => void; onClose: () => void }) {
   const me = useMe();
   const [name, setName] = useState("");
   const [kind, setKind] = useState<Token["kind"]>("access");
@@ -28,16 +26,13 @@ function Form({ onMade, onClose }: { onMade: (made: Made) => void; onClose: () =
   const [missing, setMissing] = useState(false);
   const create = useWrite(
     () =>
-      call<Made>("/tokens", {
-        method: "POST",
-        body: {
-          name: name.trim(),
-          kind,
-          org: org.trim(),
-          ...(kind === "access" ? { role } : {}),
-          repos: repos.trim() ? repos.split(/[\s,]+/).filter(Boolean) : null,
-          expires_at: expiry(days ? Number(days) : null, Date.now()),
-        },
+      createToken({
+        name: name.trim(),
+        kind,
+        org: org.trim(),
+        ...(kind === "access" ? { role } : {}),
+        repos: repos.trim() ? repos.split(/[\s,]+/).filter(Boolean) : null,
+        expires_at: expiry(days ? Number(days) : null, Date.now()),
       }),
     { refresh: ["tokens"], then: onMade },
   );
@@ -107,7 +102,7 @@ function Form({ onMade, onClose }: { onMade: (made: Made) => void; onClose: () =
   );
 }
 
-function Secret({ made, onClose }: { made: Made; onClose: () => void }) {
+function Secret({ made, onClose }: { made: MadeToken; onClose: () => void }) {
   return (
     <Dialog title={`Token ${made.name}`} onClose={onClose}>
       <p>

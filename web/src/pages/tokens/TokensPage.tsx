@@ -1,8 +1,8 @@
 // Tokens of people, scripts and runners: made, shown once, revoked.
 import { useState } from "react";
-import { call } from "../../api/client.ts";
 import { useTokens } from "../../api/queries.ts";
 import type { Token } from "../../api/types.ts";
+import { revokeToken } from "../../api/writes.ts";
 import { millis } from "../../lib/time.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { List, PageHead } from "../../ui/Page.tsx";
@@ -89,7 +89,7 @@ function Row({ token }: { token: Token }) {
 
 function Revoke({ token }: { token: Token }) {
   const [asking, setAsking] = useState(false);
-  const revoke = useWrite(() => call(`/tokens/${token.id}`, { method: "DELETE" }), {
+  const revoke = useWrite(() => revokeToken(token.id), {
     refresh: ["tokens"],
     done: `${token.name} is revoked`,
     then: () => setAsking(false),
