@@ -60,8 +60,8 @@ export interface DispatchInput {
   type: string;
   description: string | null;
   required: boolean;
-  default: unknown;
-  options: string[] | null;
+  default: string | null;
+  options: string[];
 }
 
 export interface Workflow {
@@ -85,7 +85,7 @@ export interface Delivery {
   title: string | null;
   received_at: string;
   decided_at: string | null;
-  outcome: "runs" | "nothing" | "ignored" | "refused" | "failed" | null;
+  outcome: string | null;
   reason: string | null;
   runs: string[];
   replay_of: string | null;
@@ -99,10 +99,11 @@ export interface DeliveryDetail extends Delivery {
 export interface Token {
   id: string;
   name: string;
-  kind: "access" | "runner-pool" | "runner-once";
+  kind: "access" | "runner-pool" | "runner-once" | "bootstrap";
   org: string;
   role: Role | null;
   repos: string[] | null;
+  pool: string | null;
   created_by: string | null;
   created_at: string;
   expires_at: string | null;

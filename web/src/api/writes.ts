@@ -1,7 +1,7 @@
 // What the pages change: one function per write.
 import { call } from "./client.ts";
 import { repoPath } from "./queries.ts";
-import type { Repo, RunSummary, Token } from "./types.ts";
+import type { Repo, Role, RunSummary, Token } from "./types.ts";
 
 const post = <T>(path: string, body?: unknown) => call<T>(path, { method: "POST", ...(body === undefined ? {} : { body }) });
 
@@ -38,9 +38,10 @@ export interface NewToken {
   name: string;
   kind: Token["kind"];
   org: string;
-  role?: Token["role"];
-  repos: string[] | null;
-  expires_at: string | null;
+  role?: Role;
+  repos?: string[];
+  pool?: string;
+  expires_in_days?: number;
 }
 export type MadeToken = Token & { secret: string };
 export const createToken = (token: NewToken) => post<MadeToken>("/tokens", token);

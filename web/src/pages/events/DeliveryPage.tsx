@@ -58,7 +58,7 @@ function Shown({ delivery }: { delivery: DeliveryDetail }) {
       <dl className="facts-grid">
         <Fact name="Source">
           {delivery.source}
-          {delivery.connection && ` (${delivery.connection})`}
+          {delivery.connection && delivery.connection !== delivery.source && ` (${delivery.connection})`}
         </Fact>
         <Fact name="Event">{kindOf(delivery)}</Fact>
         <Fact name="Repository">

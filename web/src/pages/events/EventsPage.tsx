@@ -84,7 +84,7 @@ function Row({ delivery }: { delivery: Delivery }) {
           {delivery.title ?? kindOf(delivery)}
         </Link>
         <p className="row-sub">
-          <span className="strong">{delivery.repository ?? "no repository"}</span>
+          <span className="strong">{delivery.repository || "no repository"}</span>
           <span>{kindOf(delivery)}</span>
           {delivery.actor && <span>by {delivery.actor}</span>}
         </p>

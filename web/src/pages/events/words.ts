@@ -2,7 +2,7 @@
 import type { Delivery } from "../../api/types.ts";
 import type { Status } from "../../ui/status.ts";
 
-export const OUTCOMES: Record<NonNullable<Delivery["outcome"]>, Status> = {
+export const OUTCOMES: Record<string, Status> = {
   runs: { label: "Led to runs", tone: "good", shape: "check" },
   nothing: { label: "Nothing to run", tone: "idle", shape: "skip" },
   ignored: { label: "Ignored", tone: "idle", shape: "slash" },
@@ -13,7 +13,8 @@ export const OUTCOMES: Record<NonNullable<Delivery["outcome"]>, Status> = {
 export const SOURCES = ["github", "gitlab", "gitea", "forgejo", "api", "schedule", "poll", "upstream", "replay"];
 
 export function deliveryStatus(delivery: Delivery): Status {
-  return delivery.outcome ? OUTCOMES[delivery.outcome] : { label: "Not decided yet", tone: "busy", shape: "spinner" };
+  if (delivery.outcome === null) return { label: "Not decided yet", tone: "busy", shape: "spinner" };
+  return OUTCOMES[delivery.outcome] ?? { label: delivery.outcome, tone: "idle", shape: "waiting" };
 }
 
 /** `push`, `pull_request opened`. */

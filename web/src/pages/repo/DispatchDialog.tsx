@@ -92,7 +92,7 @@ function Control({ ids, input, value, onChange }: Omit<InputProps, "error"> & { 
   if (input.type === "choice") {
     return (
       <select {...ids} className="input" value={String(value)} onChange={(event) => onChange(event.target.value)}>
-        {(input.options ?? []).map((option) => (
+        {input.options.map((option) => (
           <option key={option}>{option}</option>
         ))}
       </select>

@@ -8,14 +8,14 @@ const input = (name: string, type: string, more: Partial<DispatchInput> = {}): D
   description: null,
   required: false,
   default: null,
-  options: null,
+  options: [],
   ...more,
 });
 
 const INPUTS = [
   input("target", "choice", { options: ["staging", "production"] }),
   input("dry", "boolean", { default: "true" }),
-  input("count", "number", { default: 3 }),
+  input("count", "number", { default: "3" }),
   input("note", "string", { required: true }),
   input("extra", "string"),
 ];

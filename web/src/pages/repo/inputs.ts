@@ -6,9 +6,9 @@ export type Values = Record<string, string | boolean>;
 export function initial(inputs: DispatchInput[]): Values {
   return Object.fromEntries(
     inputs.map((input) => {
-      if (input.type === "boolean") return [input.name, input.default === true || input.default === "true"];
-      if (input.default !== null && input.default !== undefined) return [input.name, String(input.default)];
-      return [input.name, input.type === "choice" ? (input.options?.[0] ?? "") : ""];
+      if (input.type === "boolean") return [input.name, input.default === "true"];
+      if (input.default !== null) return [input.name, input.default];
+      return [input.name, input.type === "choice" ? (input.options[0] ?? "") : ""];
     }),
   );
 }

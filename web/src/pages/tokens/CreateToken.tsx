@@ -8,7 +8,7 @@ import { Dialog } from "../../ui/Dialog.tsx";
 import { Field } from "../../ui/Fields.tsx";
 import { ProblemBox } from "../../ui/Problem.tsx";
 import { useWrite } from "../../ui/action.tsx";
-import { KINDS, LIFETIMES, ROLES, expiry } from "./kinds.ts";
+import { KINDS, LIFETIMES, MADE, ROLES } from "./kinds.ts";
 
 export function CreateToken({ onClose }: { onClose: () => void }) {
   const [made, setMade] = useState<MadeToken | null>(null);
@@ -22,6 +22,7 @@ function Form({ onMade, onClose }: { onMade: (made: MadeToken) => void; onClose:
   const [org, setOrg] = useState(me.data?.roles[0]?.org ?? "*");
   const [role, setRole] = useState<Role>("developer");
   const [repos, setRepos] = useState("");
+  const [pool, setPool] = useState("");
   const [days, setDays] = useState("30");
   const [missing, setMissing] = useState(false);
   const create = useWrite(
@@ -31,8 +32,9 @@ function Form({ onMade, onClose }: { onMade: (made: MadeToken) => void; onClose:
         kind,
         org: org.trim(),
         ...(kind === "access" ? { role } : {}),
-        repos: repos.trim() ? repos.split(/[\s,]+/).filter(Boolean) : null,
-        expires_at: expiry(days ? Number(days) : null, Date.now()),
+        ...(kind === "access" && repos.trim() ? { repos: repos.split(/[\s,]+/).filter(Boolean) } : {}),
+        ...(kind !== "access" && pool.trim() ? { pool: pool.trim() } : {}),
+        ...(days ? { expires_in_days: Number(days) } : {}),
       }),
     { refresh: ["tokens"], then: onMade },
   );
@@ -50,9 +52,9 @@ function Form({ onMade, onClose }: { onMade: (made: MadeToken) => void; onClose:
         <Field label="Kind" hint={KINDS[kind].meaning}>
           {(ids) => (
             <select {...ids} className="input" value={kind} onChange={(e) => setKind(e.target.value as Token["kind"])}>
-              {Object.entries(KINDS).map(([value, words]) => (
+              {MADE.map((value) => (
                 <option key={value} value={value}>
-                  {words.name}
+                  {KINDS[value].name}
                 </option>
               ))}
             </select>
@@ -85,9 +87,15 @@ function Form({ onMade, onClose }: { onMade: (made: MadeToken) => void; onClose:
             )}
           </Field>
         </div>
-        <Field label="Only these repositories" hint="Names with spaces between them; empty is all of the org.">
-          {(ids) => <input {...ids} className="input" value={repos} placeholder="owner/name" onChange={(e) => setRepos(e.target.value)} />}
-        </Field>
+        {kind === "access" ? (
+          <Field label="Only these repositories" hint="Names with spaces between them; empty is all of the org.">
+            {(ids) => <input {...ids} className="input" value={repos} placeholder="owner/name" onChange={(e) => setRepos(e.target.value)} />}
+          </Field>
+        ) : (
+          <Field label="Pool" hint="Of the runners that join with it; empty is the usual one.">
+            {(ids) => <input {...ids} className="input" value={pool} onChange={(e) => setPool(e.target.value)} />}
+          </Field>
+        )}
         {create.isError && <ProblemBox error={create.error} />}
         <div className="dialog-foot">
           <button type="button" className="button" onClick={onClose}>

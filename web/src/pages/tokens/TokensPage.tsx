@@ -66,10 +66,10 @@ function Row({ token }: { token: Token }) {
       <p className="row-side token-scope">
         <span>
           {token.org === "*" ? "every org" : token.org}
-          {token.role && `, ${token.role}`}
+          {token.kind !== "runner-pool" && token.kind !== "runner-once" && token.role && `, ${token.role}`}
         </span>
         <span className="muted cut" title={token.repos?.join(", ")}>
-          {token.repos ? token.repos.join(", ") : "all its repositories"}
+          {token.pool ? `pool ${token.pool}` : token.repos ? token.repos.join(", ") : "all its repositories"}
         </span>
       </p>
       <p className="row-side">

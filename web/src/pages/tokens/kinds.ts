@@ -4,8 +4,12 @@ import type { Role, Token } from "../../api/types.ts";
 export const KINDS: Record<Token["kind"], { name: string; meaning: string }> = {
   access: { name: "Access", meaning: "For people and scripts: the API, the gantry command and these pages." },
   "runner-pool": { name: "Runner pool", meaning: "Any number of runners join with it." },
+  bootstrap: { name: "Bootstrap", meaning: "The first token of the hub." },
   "runner-once": { name: "One runner", meaning: "One runner joins with it, then it is used up." },
 };
+
+/** The kinds that can be made. */
+export const MADE: Token["kind"][] = ["access", "runner-pool", "runner-once"];
 
 export const ROLES: { role: Role; meaning: string }[] = [
   { role: "viewer", meaning: "reads" },
@@ -22,8 +26,3 @@ export const LIFETIMES: { days: number | null; name: string }[] = [
   { days: 365, name: "1 year" },
   { days: null, name: "Never" },
 ];
-
-/** When a token made now ends. */
-export function expiry(days: number | null, now: number): string | null {
-  return days === null ? null : new Date(now + days * 86_400_000).toISOString();
-}
