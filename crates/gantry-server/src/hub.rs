@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::prepare::Origin;
+use crate::driver::prepare::{Origin, SnapshotCache};
 use crate::driver::{self, Loss, Poke};
 use crate::events::RunEvent;
 use crate::fleet::Fleet;
@@ -41,6 +41,8 @@ pub struct HubOptions {
     pub max_cache_bytes: u64,
     /// The registration token; a fresh one when absent.
     pub token: Option<Secret>,
+    /// Address that people reach the hub at, for links.
+    pub public_url: Option<String>,
 }
 
 impl Default for HubOptions {
@@ -51,6 +53,7 @@ impl Default for HubOptions {
             max_artifact_bytes: 10 << 30,
             max_cache_bytes: 10 << 30,
             token: None,
+            public_url: None,
         }
     }
 }
@@ -138,6 +141,7 @@ impl Hub {
             events: broadcast::channel(EVENT_BUFFER).0,
             pokes,
             live: Mutex::new(Live::default()),
+            snapshots: SnapshotCache::default(),
         });
         let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
         let stop = CancellationToken::new();

@@ -26,6 +26,7 @@ pub mod runs;
 pub mod schedules;
 pub mod schema;
 pub mod statements;
+pub mod statuses;
 pub mod steps;
 pub mod submissions;
 pub mod writer;

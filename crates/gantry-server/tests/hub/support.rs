@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 pub struct TestHub {
     pub hub: Arc<Hub>,
     pub client: Client,
+    #[allow(dead_code, reason = "for other clients than the typed one")]
     pub url: String,
     pub dir: PathBuf,
     /// Lives as long as the hub on it.
@@ -101,6 +102,7 @@ pub fn capacity() -> Resources {
 pub struct TestRunner {
     pub id: RunnerId,
     pub client: Client,
+    #[allow(dead_code, reason = "for those who speak with another process of the service")]
     pub token: String,
     pub slots: u32,
     pub held: Arc<Mutex<Vec<LeaseId>>>,
