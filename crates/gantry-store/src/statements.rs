@@ -75,6 +75,12 @@ statements! {
     SCHEMA_VERSION_INSERT = "INSERT INTO schema_versions (version) VALUES ($1)";
     EPOCH_NEXT = "UPDATE counters SET value = value + 1 WHERE name = 'lease_epoch' RETURNING value";
 
+    LEADER_TAKE = "UPDATE leaders SET epoch = epoch + 1, holder = $2, expires_us = $4 WHERE name = $1 AND expires_us <= $3 RETURNING epoch";
+    LEADER_RENEW = "UPDATE leaders SET expires_us = $4 WHERE name = $1 AND holder = $2 AND epoch = $3";
+    LEADER_RESIGN = "UPDATE leaders SET expires_us = 0 WHERE name = $1 AND holder = $2 AND epoch = $3";
+    LEADER_FETCH = "SELECT holder, epoch, expires_us FROM leaders WHERE name = $1";
+    LEADER_GUARD_LITE = "SELECT epoch FROM leaders WHERE name = 'service'";
+
     HUB_INSERT = "INSERT INTO hubs (id, pid, started_us) VALUES ($1, $2, $3)";
     HUB_LIST_OPEN = "SELECT id, pid, started_us, ended_us, end_reason FROM hubs WHERE ended_us IS NULL ORDER BY started_us";
     HUB_END = "UPDATE hubs SET ended_us = $2, end_reason = $3 WHERE id = $1 AND ended_us IS NULL";

@@ -12,6 +12,7 @@ mod carry;
 mod decide;
 mod decider;
 pub(crate) mod hub;
+pub(crate) mod lead;
 pub(crate) mod poll;
 mod recover;
 mod registry;

@@ -3,9 +3,10 @@
 //! Reports follow from the store alone. They are made when something changes, and of everything recent at the start and
 //! after a gap: what the outbox has seen already changes nothing there, so nothing is lost by a kill in between.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gantry_core::{JobState, RunId, RunState, Timestamp, Verdict};
+use gantry_core::{JobState, RunId, Timestamp};
 use gantry_store::Conn;
 use gantry_store::jobs::JobRecord;
 use gantry_store::runs::{APPROVAL_REQUIRED, RunRecord};
@@ -18,7 +19,8 @@ use crate::HubError;
 use crate::error::chain;
 use crate::events::RunEvent;
 use crate::forge::ForgeKind;
-use crate::forge::report::{self, Auth, Outbox, ReportState, RunReport, Sender, SenderOptions};
+use crate::forge::report::records::{self, Left, Place};
+use crate::forge::report::{self, Auth, Outbox, Sender, SenderOptions};
 use crate::ids::now;
 use crate::query::AttemptReport;
 use crate::state::Shared;
@@ -83,15 +85,17 @@ async fn one(shared: &Shared, outbox: &Outbox, run: RunId) -> Result<(), HubErro
     let mut conn = shared.db.read().await?;
     let record = conn.run_fetch(run).await?;
     let Some(connection) = connection_of(&registry, &record) else { return Ok(()) };
-    let base = base(shared, &mut conn, connection, &record).await?;
-    let mut reports = Vec::new();
-    for job in conn.job_list(run).await? {
-        reports.push(of_job(&mut conn, &base, &record, &job).await?);
+    let place = place(shared, &mut conn, connection, &record).await?;
+    let jobs = conn.job_list(run).await?;
+    let mut left = HashMap::new();
+    for job in jobs.iter().filter(|j| j.state == JobState::Finished) {
+        left.insert(job.id, left_by(&mut conn, job).await?);
     }
     drop(conn);
-    if reports.is_empty() {
-        reports.extend(of_run(&base, &record));
-    }
+    let waits = record.approval.as_deref() == Some(APPROVAL_REQUIRED);
+    let waits = waits.then_some("a maintainer has to allow it");
+    let reports =
+        records::of_run(&place, &record, &jobs, waits, |j| left.remove(&j.id).unwrap_or_default());
     outbox.want(&reports, now()).await?;
     Ok(())
 }
@@ -103,33 +107,20 @@ fn connection_of<'a>(registry: &'a Registry, record: &RunRecord) -> Option<&'a C
     (connection.token.is_some() || connection.app.is_some()).then_some(connection)
 }
 
-/// What the reports of a run have in common.
-async fn base(
+async fn place(
     shared: &Shared,
     conn: &mut Conn,
     connection: &Connection,
     record: &RunRecord,
-) -> Result<RunReport, HubError> {
-    let public = shared.options.public_url.clone().unwrap_or_default();
-    Ok(RunReport {
+) -> Result<Place, HubError> {
+    let public = shared.options.public_url.as_deref().unwrap_or_default();
+    Ok(Place {
         connection: connection.name.clone(),
         forge: connection.kind,
         checks: connection.kind == ForgeKind::GitHub && connection.app.is_some(),
         repository: record.repository.clone(),
         sha: head(conn, record).await?,
-        run: record.id.to_string(),
-        created: record.created,
-        attempt: record.attempt,
-        workflow: record.workflow_name.clone(),
-        event: record.event.clone(),
-        job: None,
-        state: ReportState::Queued,
-        may_fail: false,
-        summary: None,
-        annotations: Vec::new(),
-        url: format!("{}/runs/{}", public.trim_end_matches('/'), record.id),
-        started: None,
-        ended: None,
+        hub_url: public.trim_end_matches('/').to_owned(),
     })
 }
 
@@ -146,51 +137,15 @@ async fn head(conn: &mut Conn, record: &RunRecord) -> Result<String, HubError> {
     Ok(head.map_or_else(|| record.sha.clone(), str::to_owned))
 }
 
-/// A run without jobs: it waits for approval, or could not be planned.
-fn of_run(base: &RunReport, record: &RunRecord) -> Option<RunReport> {
-    let state = match (&record.verdict, record.state) {
-        (Some(verdict), _) => ReportState::Finished(verdict.clone()),
-        (None, RunState::Pending) if record.approval.as_deref() == Some(APPROVAL_REQUIRED) => {
-            ReportState::Waiting("a maintainer has to allow it".to_owned())
-        }
-        _ => return None,
-    };
-    let (started, ended) = (record.started, record.ended);
-    Some(RunReport { state, started, ended, ..base.clone() })
-}
-
-async fn of_job(
-    conn: &mut Conn,
-    base: &RunReport,
-    record: &RunRecord,
-    job: &JobRecord,
-) -> Result<RunReport, HubError> {
-    let mut report = RunReport {
-        job: Some(job.name.clone()),
-        may_fail: job.continue_on_error,
-        started: job.started,
-        ended: job.ended,
-        state: match job.state {
-            JobState::Waiting | JobState::Queued => ReportState::Queued,
-            JobState::Running => ReportState::Running,
-            JobState::Finished => {
-                let unknown = || Verdict::cancelled(gantry_core::Fault::Infra, "it has no verdict");
-                ReportState::Finished(job.verdict.clone().unwrap_or_else(unknown))
-            }
-        },
-        ..base.clone()
-    };
-    if job.state == JobState::Finished
-        && let Some(attempt) = conn.attempt_latest(job.id).await?
-    {
-        let said: Option<AttemptReport> = serde_json::from_str(&attempt.report).unwrap_or(None);
-        report.summary = said.map(|s| s.summary).filter(|s| !s.is_empty());
-        let texts = conn.annotation_list(attempt.id).await?;
-        report.annotations =
-            texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect();
-    }
-    debug_assert_eq!(record.id, job.run);
-    Ok(report)
+/// What an ended job left for people.
+async fn left_by(conn: &mut Conn, job: &JobRecord) -> Result<Left, HubError> {
+    let Some(attempt) = conn.attempt_latest(job.id).await? else { return Ok(Left::default()) };
+    let said: Option<AttemptReport> = serde_json::from_str(&attempt.report).unwrap_or(None);
+    let texts = conn.annotation_list(attempt.id).await?;
+    Ok(Left {
+        summary: said.map(|s| s.summary).filter(|s| !s.is_empty()),
+        annotations: texts.iter().filter_map(|text| serde_json::from_str(text).ok()).collect(),
+    })
 }
 
 /// The connections as the registry has them now.

@@ -20,6 +20,8 @@ use crate::run::child::{Runner, RunnerSpec};
 use crate::run::{hub_failure, runtime};
 use crate::{files, out, trace};
 
+/// Environment variable with the URL of a PostgreSQL database; a URL has a password in it.
+const DATABASE_VARIABLE: &str = "GANTRY_DATABASE_URL";
 /// Shortest token that may stand in the environment.
 const MIN_TOKEN_BYTES: usize = 20;
 /// Pause before a runner that died is started again; each time it doubles.
@@ -59,6 +61,7 @@ async fn serve(
     let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let options = HubOptions {
         token: runner_token()?,
+        database: std::env::var(DATABASE_VARIABLE).ok().map(Secret),
         public_url: Some(public_url),
         ..HubOptions::default()
     };
