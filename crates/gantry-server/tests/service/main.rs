@@ -8,4 +8,5 @@ mod again;
 mod events;
 mod hooks;
 mod restart;
+mod statuses;
 mod world;

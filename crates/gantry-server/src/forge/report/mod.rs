@@ -5,6 +5,10 @@
 //! for all connections: each has a budget and a circuit breaker of its own, so that a forge that is slow, full or away
 //! delays its own statuses and nothing else. What the store says is sent once the forge took it, after a restart too.
 //!
+//! How it is wired: on any change of a run, [`records::of_run`] over its records, and [`Outbox::want`] with the result (or
+//! [`Outbox::record`] and `Tx::status_want` in the transaction of the change, and [`Outbox::wake`] after it); what did
+//! not change is no news. The leader runs [`Sender::run`].
+//!
 //! Not in here: when a run's state is news.
 
 pub mod answer;
@@ -12,6 +16,7 @@ mod auth;
 mod client;
 pub mod desired;
 mod outbox;
+pub mod records;
 pub mod requests;
 mod sender;
 pub mod upstream;

@@ -29,6 +29,8 @@ use crate::ids::now;
 const BATCH: u32 = 50;
 /// Longest sleep: another process may have put something into the store.
 const MAX_SLEEP_MS: u64 = 5_000;
+/// Wait after news, for those that come with it.
+const PACE_MS: u64 = 20;
 /// Wait after the store failed.
 const STORE_WAIT_MS: u64 = 1_000;
 /// Wait for a connection that is not there (any more).
@@ -124,7 +126,10 @@ impl Sender {
             };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = self.outbox.news.notified() => {}
+                () = self.outbox.news.notified() => {
+                    // News come in bunches.
+                    tokio::time::sleep(Duration::from_millis(PACE_MS)).await;
+                }
                 Some(_) = tasks.join_next() => {}
                 () = tokio::time::sleep(Duration::from_millis(sleep_ms)) => {}
             }
