@@ -43,6 +43,8 @@ pub struct HubOptions {
     pub token: Option<Secret>,
     /// Address that people reach the hub at, for links.
     pub public_url: Option<String>,
+    /// What the API allows.
+    pub api: http::ApiLimits,
 }
 
 impl Default for HubOptions {
@@ -54,6 +56,7 @@ impl Default for HubOptions {
             max_cache_bytes: 10 << 30,
             token: None,
             public_url: None,
+            api: http::ApiLimits::default(),
         }
     }
 }
@@ -127,10 +130,12 @@ impl Hub {
         };
         let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
         let (pokes, waiting) = mpsc::unbounded_channel();
+        let events = broadcast::channel(EVENT_BUFFER).0;
         let shared = Arc::new(Shared {
             domain,
             id,
             started: now(),
+            access: http::Remembered::new(options.api),
             dir: dir.to_owned(),
             options,
             db,
@@ -138,7 +143,8 @@ impl Hub {
             logs,
             service,
             token: digest(secret.0.as_bytes()),
-            events: broadcast::channel(EVENT_BUFFER).0,
+            changes: http::Changes::start(events.subscribe()),
+            events,
             pokes,
             live: Mutex::new(Live::default()),
             snapshots: SnapshotCache::default(),

@@ -167,6 +167,13 @@ mod tests {
             created: Timestamp(5_000),
             started: None,
             ended: None,
+            attempt: 1,
+            previous: None,
+            tier: "internal".to_owned(),
+            approval: None,
+            actor: "ada".to_owned(),
+            title: "a change".to_owned(),
+            pull_request: Some(1),
         }
     }
 
