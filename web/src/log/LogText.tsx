@@ -73,8 +73,16 @@ function linked(text: string): ReactNode {
   return parts;
 }
 
+type Color = Style["fg"];
+
+/** The colours the other way round. A ground of a named colour is a soft tint, on which the usual text is read best. */
+function turned({ fg, bg }: Style): [Color, Color] {
+  if (typeof fg === "number") return [bg, fg];
+  return [bg ?? "bg", fg ?? "fg"];
+}
+
 function look(style: Style): { className: string | undefined; style: CSSProperties | undefined } {
-  const [fg, bg] = style.inverse ? [style.bg ?? "bg", style.fg ?? "fg"] : [style.fg, style.bg];
+  const [fg, bg] = style.inverse ? turned(style) : [style.fg, style.bg];
   const classes = [
     typeof fg === "number" ? `ansi-fg-${fg}` : fg === "bg" ? "ansi-fg-inverse" : "",
     typeof bg === "number" ? `ansi-bg-${bg}` : bg === "fg" ? "ansi-bg-inverse" : "",

@@ -3,7 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useNavigate } from "react-router";
 import type { Attempt } from "../api/types.ts";
-import { Empty } from "../ui/Problem.tsx";
+import { Empty, ProblemBox } from "../ui/Problem.tsx";
 import { LineRow, SectionRow } from "./LogRow.tsx";
 import { type LogOptions, LogToolbar } from "./LogToolbar.tsx";
 import type { LogModel, Row } from "./model.ts";
@@ -16,7 +16,7 @@ const LINE_PX = 20;
 const OVERSCAN = 20;
 
 export function LogView({ attempt, label }: { attempt: Attempt; label: string }) {
-  const log = useLog(attempt.id);
+  const log = useLog(attempt.id, attempt.state === "finished");
   const { model, version } = log;
   const heads = useMemo(() => headsOf(attempt, model), [attempt, model, version]);
   const { fold, setSection, setAll, turn } = useFold(heads, attempt);
@@ -57,7 +57,7 @@ export function LogView({ attempt, label }: { attempt: Attempt; label: string })
     },
     [model, fold, setSection, turn],
   );
-  useFirstError(log.ended && attempt.state === "finished" ? model : null, (line) => {
+  useFirstError(log.ended && !live ? model : null, (line) => {
     goal.current = line;
   });
   useEffect(() => {
@@ -111,6 +111,7 @@ export function LogView({ attempt, label }: { attempt: Attempt; label: string })
           Reconnecting: lines that were written meanwhile will follow.
         </p>
       )}
+      {log.error !== null && <ProblemBox error={log.error} />}
       <div
         ref={area}
         className={options.wrap ? "log-area wrap" : "log-area"}

@@ -57,7 +57,7 @@ export function RunnersPage() {
           ) : (
             <Empty title="No runner has joined.">
               <p>Make a runner token on the Tokens page, then start one on any machine that reaches this hub:</p>
-              <pre>gantry runner --hub {window.location.origin} --token gantry_…</pre>
+              <pre>GANTRY_RUNNER_TOKEN=gantry_… gantry runner --hub {window.location.origin}</pre>
             </Empty>
           )
         }

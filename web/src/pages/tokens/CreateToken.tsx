@@ -123,9 +123,7 @@ function Secret({ made, onClose }: { made: MadeToken; onClose: () => void }) {
       {made.kind !== "access" && (
         <>
           <p>Start a runner with it:</p>
-          <pre>
-            gantry runner --hub {window.location.origin} --token {made.secret}
-          </pre>
+          <pre>GANTRY_RUNNER_TOKEN=… gantry runner --hub {window.location.origin}</pre>
         </>
       )}
       <div className="dialog-foot">
