@@ -70,6 +70,8 @@ ids! {
     LeaseId, "lea", "a lease";
     /// A process that runs attempts.
     RunnerId, "rnr", "a runner";
+    /// A credential of a person or program.
+    TokenId, "tok", "a token";
     /// A kept output.
     ArtifactId, "art", "an artifact";
 }

@@ -19,7 +19,7 @@ pub use diag::{Diagnostic, Severity, Span};
 pub use digest::Digest;
 pub use egress::{EgressMode, EgressPolicy, EgressRule};
 pub use group::{GroupAsk, Part, Queue};
-pub use id::{ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId};
+pub use id::{ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId, TokenId};
 pub use outcome::{Fault, Outcome, Verdict};
 pub use resources::{Resources, Usage};
 pub use state::{AttemptState, ClaimState, JobState, RunState, StepState, TransitionError};
