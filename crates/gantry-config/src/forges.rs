@@ -9,7 +9,8 @@ use crate::traced::Traced;
 use crate::yaml::{Key, Node, Yaml};
 
 /// Keys of an entry of `forges`.
-pub const FORGE_KEYS: &[&str] = &["kind", "url", "api_url", "webhook_secret", "token"];
+pub const FORGE_KEYS: &[&str] =
+    &["kind", "url", "api_url", "webhook_secret", "token", "app_id", "private_key"];
 /// Kinds of forges.
 pub const FORGE_KINDS: &[&str] = &["github", "gitlab", "gitea", "forgejo"];
 
@@ -26,6 +27,8 @@ pub struct Forge {
     pub webhook_secrets: Vec<Traced<SecretRef>>,
     /// Token for its API and for cloning.
     pub token: Option<Traced<SecretRef>>,
+    /// Id and private key of a GitHub App, in the place of a token.
+    pub app: Option<(Traced<String>, Traced<SecretRef>)>,
 }
 
 impl Reader<'_> {
@@ -45,6 +48,7 @@ impl Reader<'_> {
     fn forge(&mut self, name: &Key, node: &Node) -> Option<Forge> {
         let what = format!("the forge `{}`", name.text);
         let (mut kind, mut url, mut api_url, mut token) = (None, None, None, None);
+        let (mut app_id, mut private_key) = (None, None);
         let mut webhook_secrets = Vec::new();
         for (key, value) in self.entries(&what, node) {
             let field = format!("`{}` of {what}", key.text);
@@ -55,6 +59,10 @@ impl Reader<'_> {
                 "webhook_secret" => webhook_secrets = self.one_or_more(key, value),
                 "token" => {
                     token = self.secret(key, value).map(|s| self.traced(value.span, s));
+                }
+                "app_id" => app_id = self.text(&field, value),
+                "private_key" => {
+                    private_key = self.secret(key, value).map(|s| self.traced(value.span, s));
                 }
                 _ => self.unknown_key(key, &what, FORGE_KEYS.iter().copied()),
             }
@@ -70,8 +78,15 @@ impl Reader<'_> {
             });
             url = usual.map(|u| self.traced(name.span, u.to_owned()));
         }
+        if app_id.is_some() != private_key.is_some() {
+            let message = format!("{what} has half of an App");
+            self.bad_value(name.span, message, "write both `app_id` and `private_key`");
+        }
+        let app = app_id.zip(private_key);
         match (kind, url) {
-            (Some(kind), Some(url)) => Some(Forge { kind, url, api_url, webhook_secrets, token }),
+            (Some(kind), Some(url)) => {
+                Some(Forge { kind, url, api_url, webhook_secrets, token, app })
+            }
             (None, _) => {
                 let fix = format!("write `kind:` with one of `{}`", FORGE_KINDS.join("`, `"));
                 self.bad_value(name.span, format!("{what} has no kind"), &fix);

@@ -39,6 +39,10 @@ pub struct ForgeDocument {
     pub webhook_secret: Option<SecretsDocument>,
     /// Token for its API and for cloning.
     pub token: Option<SecretDocument>,
+    /// Id of a GitHub App, which can write checks.
+    pub app_id: Option<Scalar>,
+    /// Private key of that App, PEM.
+    pub private_key: Option<SecretDocument>,
 }
 
 /// One or several secrets.

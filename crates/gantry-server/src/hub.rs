@@ -14,13 +14,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::prepare::Origin;
+use crate::driver::prepare::{Origin, SnapshotCache};
 use crate::driver::{self, Loss, Poke};
 use crate::events::RunEvent;
 use crate::fleet::Fleet;
 use crate::ids::{digest, fresh, now, token};
 use crate::instance::{self, InstanceLock};
 use crate::query::{Reader, store_path};
+use crate::service::lead::Lead;
 use crate::service::{self, Service, ServiceConfig};
 use crate::state::{Live, Shared};
 use crate::{HubError, http};
@@ -41,6 +42,10 @@ pub struct HubOptions {
     pub max_cache_bytes: u64,
     /// The registration token; a fresh one when absent.
     pub token: Option<Secret>,
+    /// URL of a PostgreSQL database in the place of the file in the data directory.
+    pub database: Option<Secret>,
+    /// Address that people reach the hub at, for links.
+    pub public_url: Option<String>,
 }
 
 impl Default for HubOptions {
@@ -51,6 +56,8 @@ impl Default for HubOptions {
             max_artifact_bytes: 10 << 30,
             max_cache_bytes: 10 << 30,
             token: None,
+            database: None,
+            public_url: None,
         }
     }
 }
@@ -66,6 +73,8 @@ pub struct Hub {
     lock: InstanceLock,
     /// Held by the one service of a data directory.
     serving: Option<InstanceLock>,
+    /// The lease of the service.
+    lead: Option<Lead>,
 }
 
 impl Hub {
@@ -95,19 +104,20 @@ impl Hub {
         options: HubOptions,
         config: Option<ServiceConfig>,
     ) -> Result<Self, HubError> {
+        // On one's own disk a lock tells at once whether a leader lives; a shared database tells by the lease.
         let serving = match &config {
-            Some(_) => Some(
+            Some(_) if options.database.is_none() => Some(
                 InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
                     .ok_or_else(|| HubError::Served(dir.to_owned()))?,
             ),
-            None => None,
+            _ => None,
         };
         let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
         let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
         for dir in instance::scratch(dir, &id) {
             std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
         }
-        let db = Db::open_sqlite(&store_path(dir)).await?;
+        let db = open_store(dir, &options).await?;
         let depot = Depot::open_as(&dir.join("blobs"), &id)?;
         let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
         let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
@@ -117,6 +127,10 @@ impl Hub {
         let secret = match &options.token {
             Some(given) => given.clone(),
             None => Secret(token()?),
+        };
+        let lead = match &config {
+            Some(_) => Some(Lead::take(&db, &id, serving.is_some()).await?),
+            None => None,
         };
         let service = match config {
             Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
@@ -138,12 +152,16 @@ impl Hub {
             events: broadcast::channel(EVENT_BUFFER).0,
             pokes,
             live: Mutex::new(Live::default()),
+            snapshots: SnapshotCache::default(),
         });
         let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
         let stop = CancellationToken::new();
-        let hub = Self { shared, token: secret, driver, stop, lock, serving };
+        let hub = Self { shared, token: secret, driver, stop, lock, serving, lead };
         if hub.shared.service.is_some() {
             service::start(&hub.shared, &hub.stop).await?;
+            if let Some(lead) = &hub.lead {
+                tokio::spawn(lead.clone().keep(hub.shared.db.clone(), hub.stop.clone()));
+            }
         }
         Ok(hub)
     }
@@ -297,6 +315,9 @@ impl Hub {
         let shared = &self.shared;
         instance::end_all_of(&shared.db, &shared.logs, &shared.id, "it was shut down").await?;
         instance::remove_scratch(&shared.dir, &shared.id);
+        if let Some(lead) = &self.lead {
+            lead.resign(&shared.db).await;
+        }
         self.lock.remove();
         if let Some(serving) = &self.serving {
             serving.remove();
@@ -306,6 +327,14 @@ impl Hub {
 }
 
 impl Hub {
+    /// Renews the lead no more, as a process that is paused: for tests of what follows.
+    #[doc(hidden)]
+    pub fn pause_lead(&self) {
+        if let Some(lead) = &self.lead {
+            lead.pause();
+        }
+    }
+
     /// Ends [`Hub::serve`]; everything else goes on.
     pub fn stop_serving(&self) {
         self.stop.cancel();
@@ -322,6 +351,11 @@ impl Drop for Hub {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+async fn open_store(dir: &Path, options: &HubOptions) -> Result<Db, HubError> {
+    let Some(url) = &options.database else { return Ok(Db::open_sqlite(&store_path(dir)).await?) };
+    Ok(Db::open_postgres_url(&url.0).await?)
 }
 
 fn check(fleet: &Fleet) -> Result<(), HubError> {

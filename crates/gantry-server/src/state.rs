@@ -15,6 +15,7 @@ use indexmap::IndexMap;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::driver::Poke;
+use crate::driver::prepare::SnapshotCache;
 use crate::events::RunEvent;
 use crate::fleet::RepoSettings;
 use crate::hub::HubOptions;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub events: broadcast::Sender<RunEvent>,
     pub pokes: mpsc::UnboundedSender<Poke>,
     pub live: Mutex<Live>,
+    /// Sources that were read lately.
+    pub snapshots: SnapshotCache,
 }
 
 /// What the driver keeps in memory of unfinished work.

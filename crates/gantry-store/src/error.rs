@@ -58,6 +58,9 @@ pub enum StoreError {
     /// A write on a store opened for reading.
     #[error("the store is open for reading only")]
     ReadOnly,
+    /// Another process leads the service now.
+    #[error("another hub leads the service now: this one may write nothing any more")]
+    Fenced,
     /// The writer has ended.
     #[error("the store is closed")]
     Closed,

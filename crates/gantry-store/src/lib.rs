@@ -16,6 +16,7 @@ pub mod events;
 pub mod files;
 pub mod hubs;
 pub mod jobs;
+pub mod leaders;
 pub mod page_statements;
 pub mod pages;
 pub mod refs;
@@ -26,6 +27,7 @@ pub mod runs;
 pub mod schedules;
 pub mod schema;
 pub mod statements;
+pub mod statuses;
 pub mod steps;
 pub mod submissions;
 pub mod writer;
@@ -73,7 +75,10 @@ impl Db {
         let writing = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         let mut conn = Conn::Lite(writing.acquire().await?);
         schema::migrate(&mut conn).await?;
-        Ok(Self { readers: Self::sqlite_readers(path).await?, writer: Some(Writer::start(conn)) })
+        Ok(Self {
+            readers: Self::sqlite_readers(path).await?,
+            writer: Some(Writer::start(conn, None)),
+        })
     }
 
     /// Opens the SQLite file at `path` for reading only, also while a hub writes it.
@@ -96,6 +101,18 @@ impl Db {
         Ok(Pool::Lite(pool))
     }
 
+    /// As [`Db::open_postgres`], from a URL `postgres://…`.
+    ///
+    /// # Errors
+    /// The URL is none, or as there. The text never holds the password.
+    pub async fn open_postgres_url(url: &str) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().map_err(|_| StoreError::Corrupt {
+            column: "database URL".to_owned(),
+            problem: "it is not of the form postgres://user:password@host:port/name".to_owned(),
+        })?;
+        Self::open_postgres(options).await
+    }
+
     /// Connects to a PostgreSQL database and brings its schema up to date.
     ///
     /// # Errors
@@ -104,7 +121,8 @@ impl Db {
         let pool = PgPoolOptions::new().max_connections(READERS + 1).connect_with(options).await?;
         let mut conn = Conn::Pg(pool.acquire().await?);
         schema::migrate(&mut conn).await?;
-        Ok(Self { readers: Pool::Pg(pool), writer: Some(Writer::start(conn)) })
+        let writer = Writer::start(conn, Some(pool.clone()));
+        Ok(Self { readers: Pool::Pg(pool), writer: Some(writer) })
     }
 
     /// `sqlite` or `postgresql`.
@@ -112,6 +130,14 @@ impl Db {
         match &self.readers {
             Pool::Lite(_) => "sqlite",
             Pool::Pg(_) => "postgresql",
+        }
+    }
+
+    /// From now on nothing is written but while this is the epoch of the service's leader: a process that lost the
+    /// lead without noticing changes nothing.
+    pub fn fence(&self, epoch: u64) {
+        if let Some(writer) = &self.writer {
+            writer.fence(epoch);
         }
     }
 

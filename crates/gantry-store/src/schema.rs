@@ -16,6 +16,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0005_artifact_expiry.sql"),
     include_str!("../schema/0006_service.sql"),
     include_str!("../schema/0007_access.sql"),
+    include_str!("../schema/0008_statuses.sql"),
+    include_str!("../schema/0009_leaders.sql"),
 ];
 
 fn newest() -> i64 {

@@ -54,6 +54,13 @@ macro_rules! runner_columns {
     };
 }
 
+macro_rules! status_columns {
+    () => {
+        "id, connection, repository, sha, context, rank, desired, version, sent_version, external_id, \
+         parts, tries, next_try_us, last_error, wanted_us, sent_us"
+    };
+}
+
 macro_rules! claims {
     () => {
         "SELECT c.id, c.repository, c.name, c.run, c.leg, c.part, c.queue, c.cancel_in_progress, c.state, \
@@ -67,6 +74,12 @@ statements! {
     SCHEMA_VERSION_FETCH = "SELECT COALESCE(MAX(version), 0) AS version FROM schema_versions";
     SCHEMA_VERSION_INSERT = "INSERT INTO schema_versions (version) VALUES ($1)";
     EPOCH_NEXT = "UPDATE counters SET value = value + 1 WHERE name = 'lease_epoch' RETURNING value";
+
+    LEADER_TAKE = "UPDATE leaders SET epoch = epoch + 1, holder = $2, expires_us = $4 WHERE name = $1 AND expires_us <= $3 RETURNING epoch";
+    LEADER_RENEW = "UPDATE leaders SET expires_us = $4 WHERE name = $1 AND holder = $2 AND epoch = $3";
+    LEADER_RESIGN = "UPDATE leaders SET expires_us = 0 WHERE name = $1 AND holder = $2 AND epoch = $3";
+    LEADER_FETCH = "SELECT holder, epoch, expires_us FROM leaders WHERE name = $1";
+    LEADER_GUARD_LITE = "SELECT epoch FROM leaders WHERE name = 'service'";
 
     HUB_INSERT = "INSERT INTO hubs (id, pid, started_us) VALUES ($1, $2, $3)";
     HUB_LIST_OPEN = "SELECT id, pid, started_us, ended_us, end_reason FROM hubs WHERE ended_us IS NULL ORDER BY started_us";
@@ -163,6 +176,17 @@ statements! {
     STEP_UPDATE = "UPDATE steps SET name = $4, step_id = $5, state = $6, outcome = $7, conclusion = $8, usage = $9, line = $10, started_us = $11, ended_us = $12 WHERE attempt = $1 AND idx = $2 AND state = $3";
     STEP_STATE = "SELECT state FROM steps WHERE attempt = $1 AND idx = $2";
     STEP_LIST = "SELECT attempt, idx, name, step_id, state, outcome, conclusion, usage, line, started_us, ended_us FROM steps WHERE attempt = $1 ORDER BY idx";
+
+    STATUS_WANT = "INSERT INTO statuses (connection, repository, sha, context, rank, desired, version, sent_version, parts, tries, next_try_us, wanted_us) VALUES ($1, $2, $3, $4, $5, $6, 1, 0, 0, 0, $7, $8) ON CONFLICT (connection, repository, sha, context) DO UPDATE SET rank = excluded.rank, desired = excluded.desired, version = statuses.version + 1, parts = 0, wanted_us = excluded.wanted_us, tries = CASE WHEN statuses.next_try_us IS NULL THEN 0 ELSE statuses.tries END, next_try_us = CASE WHEN statuses.next_try_us IS NULL THEN excluded.next_try_us WHEN statuses.tries = 0 AND statuses.next_try_us > excluded.next_try_us THEN excluded.next_try_us ELSE statuses.next_try_us END WHERE excluded.rank >= statuses.rank AND excluded.desired <> statuses.desired";
+    STATUS_LIST_DUE = concat!("SELECT ", status_columns!(), " FROM statuses WHERE connection = $1 AND next_try_us <= $2 ORDER BY next_try_us, id LIMIT $3");
+    STATUS_LIST_BY_COMMIT = concat!("SELECT ", status_columns!(), " FROM statuses WHERE repository = $1 AND sha = $2 ORDER BY connection, context");
+    STATUS_WAITING = "SELECT connection, COUNT(*) AS waiting, MIN(next_try_us) AS next_us, MIN(wanted_us) AS oldest_us FROM statuses WHERE next_try_us IS NOT NULL GROUP BY connection ORDER BY connection";
+    STATUS_PART = "UPDATE statuses SET external_id = $3, parts = CASE WHEN version = $2 THEN $4 ELSE 0 END WHERE id = $1";
+    STATUS_SENT = "UPDATE statuses SET sent_version = $2, external_id = $3, parts = 0, tries = 0, last_error = NULL, sent_us = $4, next_try_us = CASE WHEN version = $2 THEN NULL ELSE CAST($4 AS BIGINT) END WHERE id = $1 AND sent_version < $2";
+    STATUS_LATER = "UPDATE statuses SET tries = tries + $2, next_try_us = $3, last_error = $4 WHERE id = $1 AND next_try_us IS NOT NULL";
+    STATUS_GIVE_UP = "UPDATE statuses SET tries = 0, next_try_us = CASE WHEN version = $2 THEN NULL ELSE CAST($3 AS BIGINT) END, last_error = $4 WHERE id = $1";
+    STATUS_FORGET = "UPDATE statuses SET external_id = NULL, parts = 0 WHERE id = $1";
+    STATUS_PRUNE = "DELETE FROM statuses WHERE next_try_us IS NULL AND wanted_us < $1";
 
     ANNOTATION_INSERT = "INSERT INTO annotations (attempt, idx, body) VALUES ($1, $2, $3)";
     ANNOTATION_LIST = "SELECT body FROM annotations WHERE attempt = $1 ORDER BY idx";

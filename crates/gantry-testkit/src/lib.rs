@@ -2,6 +2,8 @@
 //!
 //! A dev-dependency only. Not in here: anything of the product.
 
+pub mod postgres;
+
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Write as _;

@@ -129,9 +129,19 @@ impl Driver {
 
     /// Forgets every runner of this name and takes back what they hold; answers the runs.
     async fn lose(&mut self, name: &str, reason: &str) -> Result<Vec<RunId>, HubError> {
+        let mut conn = self.shared.db.read().await?;
+        let held = conn.lease_list_open(&self.shared.domain).await?;
+        // One that registered at another process of the service is known to the store alone.
+        let mut holders: Vec<RunnerId> = held.iter().map(|l| l.runner).collect();
+        holders.sort_unstable();
+        holders.dedup();
+        for id in holders {
+            let runner = conn.runner_fetch(id).await?;
+            self.shared.live().runners.entry(id).or_insert(runner);
+        }
+        drop(conn);
         let gone = self.shared.live().forget_runners(name);
         self.waiters.retain(|id, _| !gone.contains(id));
-        let held = self.shared.db.read().await?.lease_list_open(&self.shared.domain).await?;
         let mut runs = Vec::new();
         for held in held.into_iter().filter(|l| gone.contains(&l.runner)) {
             runs.extend(lease::take_back(&self.shared, held, reason.to_owned()).await?);

@@ -45,8 +45,8 @@ pub struct ForgeEvent {
     /// Default branch, without `refs/heads/`.
     pub default_branch: Option<String>,
     /// The full ref that `github.ref` shows and that Git can fetch: `refs/heads/…`, `refs/tags/…`; for a pull request
-    /// `refs/pull/N/merge` on GitHub, `refs/pull/N/head` on Gitea and Forgejo, `refs/merge-requests/N/head` on GitLab.
-    /// `HEAD` is the default branch of a forge that did not tell its name.
+    /// `refs/pull/N/merge` on GitHub, `refs/pull/N/head` on Gitea and Forgejo, `refs/merge-requests/N/head` on GitLab,
+    /// and the base branch once it is merged. `HEAD` is the default branch of a forge that did not tell its name.
     pub git_ref: String,
     /// Commit that statuses go to: the pushed one, the head of the pull request or merge group. None means the tip of
     /// `git_ref`.
@@ -95,6 +95,12 @@ pub struct CheckAsk {
 }
 
 impl ForgeEvent {
+    /// `github.event` as expressions see it.
+    pub fn expression_payload(&self) -> gantry_workflow::expr::Value {
+        // Every JSON value is one of expressions.
+        serde_json::from_value(self.payload.clone()).unwrap_or_default()
+    }
+
     /// The same delivery as `pull_request_target`: of the base branch and its commit, which no fork can change.
     ///
     /// None for other events, and for a pull request without a base branch.

@@ -204,6 +204,17 @@ fn push(payload: &Value) -> Result<Place, String> {
 fn pull(kind: ForgeKind, name: &str, payload: &Value) -> Result<Place, String> {
     let number = pull_number(payload).ok_or("its pull request has no number")?;
     let base = ref_text(payload, "/pull_request/base/ref");
+    if let Some(base) =
+        base.filter(|_| name == "pull_request" && truth(payload, "/pull_request/merged"))
+    {
+        // What was merged is part of its base branch; the merge branch of the request is gone.
+        return Ok(Place {
+            git_ref: format!("refs/heads/{base}"),
+            sha: real_commit(payload, "/pull_request/merge_commit_sha"),
+            before: None,
+            title: first_line(payload, "/pull_request/title"),
+        });
+    }
     let git_ref = match (kind, base) {
         (_, Some(base)) if name == "pull_request_target" => format!("refs/heads/{base}"),
         (ForgeKind::GitHub, _) => format!("refs/pull/{number}/merge"),

@@ -1,5 +1,5 @@
 //! The hub–runner protocol over HTTP: routes of `gantry_api::route`, bearer tokens, limits, problem
-//! documents.
+//! documents; and the web pages.
 //!
 //! Not in here: decisions. A route checks who asks and what for, writes what was reported, and wakes
 //! the driver.
@@ -15,12 +15,14 @@ mod leases;
 mod logs;
 mod refusal;
 mod runners;
+mod ui;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::Uri;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use gantry_api::problem::code;
 use gantry_api::{Problem, route};
@@ -58,13 +60,14 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
-        .layer(CatchPanicLayer::custom(|_| {
-            axum::response::IntoResponse::into_response(Refusal::internal())
-        }))
+        .layer(CatchPanicLayer::custom(|_| Refusal::internal().into_response()))
         .with_state(shared)
 }
 
-async fn no_route(uri: Uri) -> Refusal {
-    let title = format!("there is no `{}` here", uri.path());
-    Refusal(Problem::new(code::REQUEST_NO_ROUTE, 404, title))
+/// The web pages have every address that the API leaves.
+async fn no_route(method: Method, uri: Uri, asked: HeaderMap) -> Response {
+    ui::answer(&method, uri.path(), &asked).unwrap_or_else(|| {
+        let title = format!("there is no `{}` here", uri.path());
+        Refusal(Problem::new(code::REQUEST_NO_ROUTE, 404, title)).into_response()
+    })
 }

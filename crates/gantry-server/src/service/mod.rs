@@ -12,12 +12,14 @@ mod carry;
 mod decide;
 mod decider;
 pub(crate) mod hub;
+pub(crate) mod lead;
 pub(crate) mod poll;
 mod recover;
 mod registry;
 pub(crate) mod rerun;
 pub(crate) mod runs;
 pub(crate) mod schedule;
+mod statuses;
 mod trigger;
 pub(crate) mod upstream;
 
@@ -101,6 +103,7 @@ pub(crate) async fn start(shared: &Arc<Shared>, stop: &CancellationToken) -> Res
     for (name, task) in [
         ("decider", tokio::spawn(decider::run(Arc::clone(shared), stop.clone()))),
         ("schedules", tokio::spawn(schedule::run(Arc::clone(shared), stop.clone()))),
+        ("statuses", tokio::spawn(statuses::run(Arc::clone(shared), stop.clone()))),
         ("polling", tokio::spawn(poll::run(Arc::clone(shared), stop.clone()))),
     ] {
         tokio::spawn(async move {

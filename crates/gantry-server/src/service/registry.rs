@@ -56,6 +56,8 @@ pub struct Connection {
     pub webhook_secrets: Vec<Secret>,
     /// Token for its API and for cloning.
     pub token: Option<Secret>,
+    /// Id and private key of a GitHub App.
+    pub app: Option<(String, Secret)>,
 }
 
 /// A repository as the service has it now.

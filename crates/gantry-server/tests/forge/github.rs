@@ -236,6 +236,20 @@ fn a_pull_request_from_a_fork_and_one_whose_head_is_gone_are_known() {
 }
 
 #[test]
+fn a_merged_pull_request_is_on_its_base_branch() {
+    let Some(payloads) = payloads() else { return };
+    let closed = |(_, name, payload): &&(String, String, Value)| {
+        name == "pull_request" && payload["action"] == "closed"
+    };
+    let mut payload = payloads.iter().find(closed).unwrap().2.clone();
+    payload["pull_request"]["merged"] = true.into();
+    let event = read(ForgeKind::GitHub, "pull_request", &payload).event.unwrap();
+    assert_eq!(event.git_ref, "refs/heads/master");
+    assert_eq!(event.sha.as_deref(), Some(at(&payload, "/pull_request/merge_commit_sha")));
+    assert_eq!(event.action.as_deref(), Some("closed"));
+}
+
+#[test]
 fn a_check_of_this_hub_starts_nothing_unless_somebody_asks_for_it_again() {
     let Some(payloads) = payloads() else { return };
     let check = |action: &str| {

@@ -71,6 +71,8 @@ fn a_push_has_its_commits_with_their_files() {
     assert_eq!(payload["created"], false);
     assert_eq!(payload["pusher"]["name"], "jsmith");
     assert_eq!(payload["gantry"]["forge"], "gitlab");
+    let seen = serde_json::to_value(event.expression_payload()).unwrap();
+    assert_eq!(&seen, payload, "expressions see the same");
 }
 
 #[test]
@@ -175,6 +177,18 @@ fn what_happens_to_a_merge_request_has_githubs_words() {
     let mut unknown = sample("gitlab_merge_request.json");
     unknown["object_attributes"]["action"] = "pondered".into();
     assert!(gitlab(&unknown).reason.unwrap().contains("`pondered`"));
+}
+
+#[test]
+fn a_merged_request_is_on_its_base_branch() {
+    let mut payload = sample("gitlab_merge_request.json");
+    payload["object_attributes"]["action"] = "merge".into();
+    payload["object_attributes"]["state"] = "merged".into();
+    payload["object_attributes"]["merge_commit_sha"] = "c".repeat(40).into();
+    let event = gitlab(&payload).event.unwrap();
+    assert_eq!((event.git_ref.as_str(), event.sha), ("refs/heads/master", Some("c".repeat(40))));
+    assert_eq!(event.payload["pull_request"]["merged"], true);
+    assert!(event.is_fork, "what came from a fork still does");
 }
 
 #[test]

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod damaged;
+mod desired;
+mod fake;
 mod gitea;
 mod github;
 mod gitlab;
+mod sending;
+mod sending_github;
 mod support;

@@ -20,6 +20,7 @@ use indexmap::IndexMap;
 pub struct TestHub {
     pub hub: Arc<Hub>,
     pub client: Client,
+    #[allow(dead_code, reason = "for other clients than the typed one")]
     pub url: String,
     pub dir: PathBuf,
     /// Lives as long as the hub on it.
@@ -53,6 +54,10 @@ impl TestHub {
     }
 
     pub async fn runner(&self, slots: u32) -> TestRunner {
+        self.try_runner(slots).await.expect("registered")
+    }
+
+    pub async fn try_runner(&self, slots: u32) -> Option<TestRunner> {
         let request = RegisterRequest {
             name: "test-runner".to_owned(),
             protocol: gantry_api::route::PROTOCOL,
@@ -63,10 +68,10 @@ impl TestHub {
             version: None,
             ephemeral: false,
         };
-        let answer = self.client.register(&request).await.expect("registered");
+        let answer = self.client.register(&request).await.ok()?;
         let client = self.client.with_token(&answer.token);
         let token = answer.token;
-        TestRunner { id: answer.runner, client, token, slots, held: Arc::default() }
+        Some(TestRunner { id: answer.runner, client, token, slots, held: Arc::default() })
     }
 
     pub async fn submit(&self, fleet: Fleet) -> EventId {
@@ -101,6 +106,7 @@ pub fn capacity() -> Resources {
 pub struct TestRunner {
     pub id: RunnerId,
     pub client: Client,
+    #[allow(dead_code, reason = "for those who speak with another process of the service")]
     pub token: String,
     pub slots: u32,
     pub held: Arc<Mutex<Vec<LeaseId>>>,

@@ -21,6 +21,7 @@ fn connected(repo: ServiceRepo) -> ServiceConfig {
         api_url: None,
         webhook_secrets: vec![Secret(SECRET.to_owned())],
         token: None,
+        app: None,
     };
     let repo = ServiceRepo { connection: Some("forge".to_owned()), ..repo };
     ServiceConfig { repos: vec![repo], connections: vec![connection], ..ServiceConfig::default() }

@@ -7,5 +7,7 @@ mod support;
 mod again;
 mod events;
 mod hooks;
+mod leader;
 mod restart;
+mod statuses;
 mod world;

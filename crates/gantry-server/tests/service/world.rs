@@ -56,7 +56,12 @@ pub fn config(repos: Vec<ServiceRepo>) -> ServiceConfig {
 
 /// A service on `dir`, served on loopback.
 pub async fn service(dir: &Path, config: ServiceConfig) -> TestHub {
-    let hub = Hub::open_service(dir, HubOptions::default(), config).await.expect("service");
+    service_with(dir, HubOptions::default(), config).await
+}
+
+/// The same with other options.
+pub async fn service_with(dir: &Path, options: HubOptions, config: ServiceConfig) -> TestHub {
+    let hub = Hub::open_service(dir, options, config).await.expect("service");
     let hub = Arc::new(hub);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
     let url = format!("http://{}", listener.local_addr().expect("address"));
@@ -118,6 +123,17 @@ impl TestHub {
             }
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+    }
+
+    /// A runner, as soon as the hub can take one.
+    pub async fn patient_runner(&self, slots: u32) -> crate::support::TestRunner {
+        for _ in 0..200 {
+            if let Some(runner) = self.try_runner(slots).await {
+                return runner;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the hub takes no runner");
     }
 
     pub async fn view(&self, run: RunId) -> RunView {

@@ -5,3 +5,4 @@
 mod contract;
 mod engines;
 mod fixture;
+mod statuses;

@@ -16,7 +16,7 @@ use crate::exit::{Done, Exit, Failure};
 use crate::{files, run, trace};
 
 /// Environment variable with the registration token.
-const TOKEN_VARIABLE: &str = "GANTRY_RUNNER_TOKEN";
+pub const TOKEN_VARIABLE: &str = "GANTRY_RUNNER_TOKEN";
 /// Longest token, in bytes.
 const MAX_TOKEN_BYTES: u64 = 4096;
 /// What a runner offers whose limits are caps and no reservations, in bytes.

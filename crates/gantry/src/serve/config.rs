@@ -87,6 +87,10 @@ fn connection(name: &str, forge: &Forge, folder: &Path) -> Result<Connection, Fa
         webhook_secrets.push(value("webhook secret", &reference.value)?);
     }
     let token = forge.token.as_ref().map(|t| value("token", &t.value)).transpose()?;
+    let app = match &forge.app {
+        Some((id, key)) => Some((id.value.clone(), value("private key", &key.value)?)),
+        None => None,
+    };
     Ok(Connection {
         name: name.to_owned(),
         kind: forge.kind.value.parse().map_err(Failure::usage)?,
@@ -94,6 +98,7 @@ fn connection(name: &str, forge: &Forge, folder: &Path) -> Result<Connection, Fa
         api_url: forge.api_url.as_ref().map(|u| u.value.clone()),
         webhook_secrets,
         token,
+        app,
     })
 }
 
@@ -124,6 +129,7 @@ mod tests {
             api_url: None,
             webhook_secrets: vec![],
             token: None,
+            app: None,
         };
         let all = [at("hub", "https://github.com"), at("sub", "https://git.example/forge")];
         for (url, name) in [

@@ -8,17 +8,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gantry_api::lease::Secret;
 use gantry_server::{Hub, HubOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ServeArgs;
-use crate::cmd::runner::host_name;
+use crate::cmd::runner::{TOKEN_VARIABLE, host_name};
 use crate::exit::{Done, Exit, Failure};
 use crate::run::child::{Runner, RunnerSpec};
 use crate::run::{hub_failure, runtime};
 use crate::{files, out, trace};
 
+/// Environment variable with the URL of a PostgreSQL database; a URL has a password in it.
+const DATABASE_VARIABLE: &str = "GANTRY_DATABASE_URL";
+/// Shortest token that may stand in the environment.
+const MIN_TOKEN_BYTES: usize = 20;
 /// Pause before a runner that died is started again; each time it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest such pause.
@@ -53,7 +58,14 @@ async fn serve(
     let address = listener
         .local_addr()
         .map_err(|e| Failure::infra("cannot read the address of the listener").because(&e))?;
-    let hub = Hub::open_service(data, HubOptions::default(), config)
+    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let options = HubOptions {
+        token: runner_token()?,
+        database: std::env::var(DATABASE_VARIABLE).ok().map(Secret),
+        public_url: Some(public_url),
+        ..HubOptions::default()
+    };
+    let hub = Hub::open_service(data, options, config)
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
     let hub = Arc::new(hub);
@@ -78,6 +90,17 @@ async fn serve(
     stopped?;
     out::line("stopped; the next start goes on with what is unfinished")?;
     Ok(Exit::Green)
+}
+
+/// The token that runners register with, when the environment sets one.
+fn runner_token() -> Result<Option<Secret>, Failure> {
+    let Ok(token) = std::env::var(TOKEN_VARIABLE) else { return Ok(None) };
+    let token = token.trim().to_owned();
+    if token.len() < MIN_TOKEN_BYTES {
+        let message = format!("`{TOKEN_VARIABLE}` is shorter than {MIN_TOKEN_BYTES} characters");
+        return Err(Failure::usage(message).hint("`openssl rand -hex 32` makes one"));
+    }
+    Ok(Some(Secret(token)))
 }
 
 fn spec(

@@ -1,6 +1,7 @@
 //! From a submission to stored runs: sources are read side by side, every repository is planned, all
 //! runs are stored in one transaction, and the driver begins.
 
+mod cache;
 mod called;
 mod store;
 
@@ -24,6 +25,7 @@ use crate::ids::now;
 use crate::service::schedule;
 use crate::source::{self, Neighbours, Snapshot, SourceError};
 use crate::state::Shared;
+pub(crate) use cache::SnapshotCache;
 
 /// Sources that are read at the same time.
 const SOURCES_AT_ONCE: usize = 4;
@@ -255,14 +257,17 @@ async fn snapshots(
             let broken = graph.and_then(|g| g.broken().get(&repo.full_name()).cloned());
             let known = known.or_else(|| broken.map(Unread::Graph));
             async move {
-                match known {
-                    Some(unread) => Err(unread),
-                    None => {
-                        source::snapshot(&shared.depot, tmp, &repo.source, neighbours, &fleet.event)
-                            .await
-                            .map_err(Unread::Source)
-                    }
+                if let Some(unread) = known {
+                    return Err(unread);
                 }
+                if let Some(snapshot) = shared.snapshots.get(&repo.source) {
+                    return Ok(snapshot);
+                }
+                let (depot, event) = (&shared.depot, &fleet.event);
+                let read = source::snapshot(depot, tmp, &repo.source, neighbours, event).await;
+                let snapshot = read.map_err(Unread::Source)?;
+                shared.snapshots.put(&repo.source, &snapshot);
+                Ok(snapshot)
             }
         })
         .collect();
