@@ -6,12 +6,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::out::Color;
 
+mod hub;
 mod local;
+mod manage;
+mod runs;
 mod serve;
 
-pub use serve::ServeArgs;
-
+pub use hub::{ApiArgs, DispatchArgs, HubArgs, LoginArgs, LogoutArgs, LogsArgs};
 pub use local::{ChangedArgs, GraphArgs, GraphFormat, LockArgs, ShellArgs};
+pub use manage::{
+    EventsArgs, EventsCommand, QueueArgs, ReposArgs, ReposCommand, RoleArg, RunnersArgs,
+    RunnersCommand, TokenKindArg, TokensArgs, TokensCommand,
+};
+pub use runs::{ArtifactsOfRun, DataArgs, RunFilterArgs, RunsArgs, RunsCommand, WhyArgs};
+pub use serve::ServeArgs;
 
 /// One hub for the CI/CD of many repositories.
 #[derive(Debug, Parser)]
@@ -24,6 +32,7 @@ Examples:
   gantry run                       run this repository's workflows on its working tree
   gantry run --hub fleet/          run every repository of a hub file
   gantry serve --hub fleet/        keep a hub running for them
+  gantry login https://ci.example  use such a hub from this shell
   gantry workflow check .          check workflow files
   gantry doctor                    what this machine can and cannot do
 
@@ -44,8 +53,18 @@ pub struct Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     Serve(ServeArgs),
-    Runs(RunsArgs),
+    Login(LoginArgs),
+    Logout(LogoutArgs),
+    Repos(ReposArgs),
+    Dispatch(DispatchArgs),
+    Runs(Box<RunsArgs>),
     Why(WhyArgs),
+    Logs(LogsArgs),
+    Events(EventsArgs),
+    Queue(QueueArgs),
+    Runners(RunnersArgs),
+    Tokens(TokensArgs),
+    Api(ApiArgs),
     Shell(ShellArgs),
     Workflow(WorkflowArgs),
     Expr(ExprArgs),
@@ -60,6 +79,9 @@ pub enum Command {
         /// Which.
         #[arg(value_enum, default_value = "commands")]
         page: ReferencePage,
+        /// Folder that the manual pages are written to.
+        #[arg(long, value_name = "DIR", required_if_eq("page", "man"))]
+        dir: Option<PathBuf>,
     },
 }
 
@@ -78,6 +100,8 @@ pub enum ReferencePage {
     Job,
     /// OpenAPI document of the hub's API.
     OpenApi,
+    /// Manual pages of all commands, one file each, in the folder `--dir`.
+    Man,
 }
 
 /// Runs the workflows of one or several repositories, isolated, and waits for the end.
@@ -222,90 +246,6 @@ impl RuntimeArg {
             Self::Runsc => "runsc",
         }
     }
-}
-
-/// Where records are kept, for commands that look at earlier runs.
-#[derive(Debug, Args)]
-pub struct DataArgs {
-    /// Where records, logs and blobs are kept.
-    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Looks at earlier and current runs.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  gantry runs list
-  gantry runs show last
-  gantry runs logs last --job test
-  gantry runs artifacts last --extract out/
-
-A run is named by its id, the start of it, or `last` (also `latest`).")]
-pub struct RunsArgs {
-    /// What to look at.
-    #[command(subcommand)]
-    pub command: RunsCommand,
-}
-
-/// Commands of `gantry runs`.
-#[derive(Debug, Subcommand)]
-pub enum RunsCommand {
-    /// Lists runs, newest first.
-    List {
-        /// Most runs to list.
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        limit: u32,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-    /// Shows one run with its jobs and steps.
-    Show {
-        /// Run id, the start of it, or `last`.
-        run: String,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-    /// Prints the log of a run's jobs.
-    Logs {
-        /// Run id, the start of it, or `last`.
-        run: String,
-        /// Only this job (key or id); may be repeated.
-        #[arg(long = "job", value_name = "JOB")]
-        jobs: Vec<String>,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-    /// Lists or extracts the artifacts of a run.
-    Artifacts {
-        /// Run id, the start of it, or `last`.
-        run: String,
-        /// Only the artifact of this name; may be repeated.
-        #[arg(long = "name", value_name = "NAME")]
-        names: Vec<String>,
-        /// Extract them below this folder, each in one of its own.
-        #[arg(long, value_name = "DIR")]
-        extract: Option<PathBuf>,
-        #[command(flatten)]
-        data: DataArgs,
-    },
-}
-
-/// Explains why a run or job ended or waits as it does.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  gantry why last
-  gantry why run_0190/test
-  gantry why last/test --json")]
-pub struct WhyArgs {
-    /// Run, or run and job: `RUN` or `RUN/JOB`.
-    pub what: String,
-    #[command(flatten)]
-    pub data: DataArgs,
 }
 
 /// Checks and plans workflow files without running them.

@@ -1,6 +1,6 @@
 //! Exit codes, and the errors that carry one: what failed, why, and what to do.
 
-use gantry_core::Diagnostic;
+use gantry_core::{Diagnostic, Fault, Outcome};
 
 /// What the process tells its caller. Documented in `docs/reference/exit-codes.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,18 @@ pub enum Exit {
     Cancelled = 130,
 }
 
+impl Exit {
+    /// That of something on a hub which has ended so; what has not ended is a fault.
+    pub fn of(outcome: Option<Outcome>, fault: Option<Fault>) -> Self {
+        match (outcome, fault) {
+            (Some(Outcome::Success | Outcome::Skipped), _) => Self::Green,
+            (None, _) | (_, Some(Fault::Infra)) => Self::Infrastructure,
+            (Some(Outcome::Cancelled), _) => Self::Cancelled,
+            (Some(Outcome::Failure | Outcome::TimedOut), _) => Self::Failed,
+        }
+    }
+}
+
 /// Why a command could not do its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -30,6 +42,10 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Stable code of what a hub refused, as in `docs/errors`.
+    pub code: Option<String>,
+    /// Id of the request to a hub.
+    pub request_id: Option<String>,
     /// Findings in the user's files.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -55,6 +71,8 @@ impl Failure {
             message: message.into(),
             causes: Vec::new(),
             hint: None,
+            code: None,
+            request_id: None,
             diagnostics: Vec::new(),
         }
     }
@@ -118,6 +136,11 @@ impl Failure {
         for cause in &self.causes {
             text += &format!("  caused by: {cause}\n");
         }
+        if let Some(code) = &self.code {
+            let request =
+                self.request_id.as_ref().map_or_else(String::new, |id| format!(", request {id}"));
+            text += &format!("  code: {code}{request}\n");
+        }
         if let Some(hint) = &self.hint {
             text += &format!("{} {hint}\n", console::style("hint:").cyan().for_stderr());
         }
@@ -130,6 +153,8 @@ impl Failure {
             "message": self.message,
             "causes": self.causes,
             "hint": self.hint,
+            "code": self.code,
+            "request_id": self.request_id,
             "exit_code": self.exit as i32,
             "diagnostics": self.diagnostics,
         }})

@@ -13,6 +13,7 @@ mod exit;
 mod files;
 mod hubfile;
 mod out;
+mod remote;
 mod run;
 mod serve;
 mod trace;
@@ -61,28 +62,63 @@ fn dispatch(command: Command) -> Done {
         Command::Config(args) => cmd::config::run(args.command),
         Command::Completion(args) => cmd::about::completion(args.shell),
         Command::Version(args) => cmd::about::version(args.json),
-        Command::Reference { page } => cmd::about::reference(page),
+        Command::Reference { page, dir } => cmd::about::reference(page, dir.as_deref()),
         Command::Expr(args) => cmd::expr::run(args.command),
         Command::Run(args) => run::run(&args),
         Command::Serve(args) => serve::run(&args),
-        Command::Runs(args) => cmd::runs::run(args.command),
-        Command::Why(args) => cmd::runs::why(&args),
+        Command::Runs(args) => runs(args.command),
+        Command::Why(args) => match args.remote.asked() {
+            Some(hub) => remote::why::run(&args, hub),
+            None => cmd::runs::why(&args),
+        },
+        Command::Login(args) => remote::login::login(&args),
+        Command::Logout(args) => remote::login::logout(&args),
+        Command::Repos(args) => remote::repos::run(&args),
+        Command::Dispatch(args) => remote::dispatch::run(&args),
+        Command::Logs(args) => remote::logs::run(&args),
+        Command::Events(args) => remote::events::run(&args),
+        Command::Queue(args) => remote::queue::run(&args),
+        Command::Runners(args) => remote::runners::run(&args),
+        Command::Tokens(args) => remote::tokens::run(&args),
+        Command::Api(args) => remote::api::run(&args),
         Command::Shell(args) => cmd::shell::run(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Runner(args) => cmd::runner::run(args),
     }
 }
 
+/// `gantry runs`: of a hub when one is named or the command acts on one, else of the data directory.
+fn runs(command: cli::RunsCommand) -> Done {
+    use cli::RunsCommand;
+    let hub = match &command {
+        RunsCommand::List { remote, .. }
+        | RunsCommand::Show { remote, .. }
+        | RunsCommand::Logs { remote, .. } => remote.asked(),
+        RunsCommand::Artifacts(args) => args.remote.asked(),
+        RunsCommand::Watch { hub, .. }
+        | RunsCommand::Cancel { hub, .. }
+        | RunsCommand::Rerun { hub, .. }
+        | RunsCommand::Approve { hub, .. } => Some(hub),
+    };
+    match hub.cloned() {
+        Some(hub) => remote::runs::run(command, &hub),
+        None => cmd::runs::run(command),
+    }
+}
+
 fn wants_json(command: &Command) -> bool {
-    use cli::{ConfigCommand, ExprCommand, RunsCommand, WorkflowCommand};
+    use cli::{ConfigCommand, ExprCommand, WorkflowCommand};
     match command {
         Command::Run(args) => args.json,
-        Command::Runs(args) => match &args.command {
-            RunsCommand::List { data, .. }
-            | RunsCommand::Show { data, .. }
-            | RunsCommand::Logs { data, .. }
-            | RunsCommand::Artifacts { data, .. } => data.json,
-        },
+        Command::Runs(args) => args.command.json(),
+        Command::Login(args) => args.json,
+        Command::Repos(args) => args.answer.json,
+        Command::Dispatch(args) => args.json,
+        Command::Logs(args) => args.json,
+        Command::Events(args) => args.answer.json,
+        Command::Queue(args) => args.answer.json,
+        Command::Runners(args) => args.answer.json,
+        Command::Tokens(args) => args.answer.json,
         Command::Why(args) => args.data.json,
         Command::Workflow(args) => match &args.command {
             WorkflowCommand::Check { json, .. }
@@ -104,6 +140,8 @@ fn wants_json(command: &Command) -> bool {
         Command::Version(args) => args.json,
         Command::Completion(_)
         | Command::Serve(_)
+        | Command::Logout(_)
+        | Command::Api(_)
         | Command::Shell(_)
         | Command::Runner(_)
         | Command::Reference { .. } => false,

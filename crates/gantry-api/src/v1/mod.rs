@@ -3,6 +3,7 @@
 //! Not in here: the runner protocol, which is [`crate::lease`], [`crate::report`] and [`crate::runner`].
 
 pub mod artifact;
+pub mod client;
 pub mod event;
 pub mod job;
 pub mod log;

@@ -41,6 +41,16 @@ async fn a_push_leads_to_a_sandboxed_run() {
     assert!(hub.stop().unwrap(), "{}", hub.log());
 }
 
+/// A process that ends with the value, however the test ends.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A network namespace with one link to this one; gone with the value.
 struct Elsewhere(String);
 
@@ -92,7 +102,7 @@ async fn a_runner_joins_from_another_network_and_takes_work() {
     let mut hub = Hub::start(&hub_file(&forge), "10.213.7.1", 0).await.unwrap();
     let state = tempfile::tempdir().unwrap();
     let exe = std::env::current_exe().unwrap();
-    let mut runner = Command::new("ip")
+    let runner = Command::new("ip")
         .args(["netns", "exec", &elsewhere.0])
         .arg(exe.parent().unwrap().parent().unwrap().join("gantry"))
         .args(["runner", "--hub", &hub.url, "--name", "far", "--label", "far-away", "--jobs", "1"])
@@ -103,6 +113,7 @@ async fn a_runner_joins_from_another_network_and_takes_work() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut runner = Ended(runner);
     let online = |v: &serde_json::Value| v["items"][0]["name"] == "far";
     hub.until("/runners", "there", online).await.unwrap();
     let decided = |v: &serde_json::Value| v["items"][0]["outcome"] == "nothing";
@@ -114,8 +125,8 @@ async fn a_runner_joins_from_another_network_and_takes_work() {
     let run = hub.get(&format!("/runs/{id}")).await.unwrap();
     assert_eq!(run["outcome"], "success", "{run}");
     assert_eq!(run["jobs"][0]["attempts"][0]["runner"]["name"], "far");
-    let pid = nix::unistd::Pid::from_raw(runner.id().cast_signed());
+    let pid = nix::unistd::Pid::from_raw(runner.0.id().cast_signed());
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-    runner.wait().unwrap();
+    runner.0.wait().unwrap();
     hub.kill();
 }

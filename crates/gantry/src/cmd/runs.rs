@@ -24,11 +24,24 @@ const SEARCHED: u32 = 10_000;
 pub fn run(command: RunsCommand) -> Done {
     runtime()?.block_on(async move {
         match command {
-            RunsCommand::List { limit, data } => list(limit, &data).await,
-            RunsCommand::Show { run, data } => show(&run, &data).await,
-            RunsCommand::Logs { run, jobs, data } => logs(&run, &jobs, &data).await,
-            RunsCommand::Artifacts { run, names, extract, data } => {
-                artifacts(&run, &names, extract.as_deref(), &data).await
+            RunsCommand::List { limit, filter, data, .. } => {
+                if !filter.is_empty() {
+                    return Err(Failure::usage("only a hub's runs can be filtered")
+                        .hint("name a hub with `--url` or `--remote`"));
+                }
+                list(limit, &data).await
+            }
+            RunsCommand::Show { run, data, .. } => show(&run, &data).await,
+            RunsCommand::Logs { run, jobs, data, .. } => logs(&run, &jobs, &data).await,
+            RunsCommand::Artifacts(args) => {
+                artifacts(&args.run, &args.names, args.extract.as_deref(), &args.data).await
+            }
+            RunsCommand::Watch { .. }
+            | RunsCommand::Cancel { .. }
+            | RunsCommand::Rerun { .. }
+            | RunsCommand::Approve { .. } => {
+                Err(Failure::usage("only a hub's runs can be acted on")
+                    .hint("name a hub with `--url`, or `gantry login URL`"))
             }
         }
     })
@@ -90,7 +103,7 @@ async fn passed_over(reader: &Reader, view: &RunView) -> Result<Vec<DecisionReco
 }
 
 /// How a run, a job or what it waits for stands.
-fn mark(ended: bool, detail: &str) -> console::StyledObject<&'static str> {
+pub fn mark(ended: bool, detail: &str) -> console::StyledObject<&'static str> {
     match detail.split([' ', ':']).next().unwrap_or_default() {
         _ if !ended => console::style("…").yellow(),
         "failure" | "cancelled" | "timed_out" => console::style("✗").red(),

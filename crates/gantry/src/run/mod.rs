@@ -8,7 +8,7 @@ pub mod collect;
 pub mod expected;
 pub mod extract;
 pub mod fleet;
-mod follow;
+pub mod follow;
 pub mod lines;
 mod live;
 pub mod output;
@@ -18,7 +18,7 @@ mod session;
 pub mod summary;
 mod table;
 pub mod telemetry;
-mod view;
+pub mod view;
 mod watch;
 
 pub use fleet::MACHINE_LABELS;
