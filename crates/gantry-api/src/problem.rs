@@ -48,6 +48,8 @@ impl Problem {
 pub mod code {
     /// No bearer token, or one that nobody has.
     pub const AUTH_TOKEN: &str = "auth/token";
+    /// A write with a session that lacks its header.
+    pub const AUTH_CSRF: &str = "auth/csrf";
     /// A token that may not do this.
     pub const AUTH_FORBIDDEN: &str = "auth/forbidden";
     /// A body, path or query that the protocol does not have.
@@ -56,6 +58,12 @@ pub mod code {
     pub const REQUEST_TOO_LARGE: &str = "request/too-large";
     /// A thing that is not there, or not for the caller.
     pub const REQUEST_UNKNOWN: &str = "request/unknown";
+    /// A write that does not fit how things stand.
+    pub const REQUEST_CONFLICT: &str = "request/conflict";
+    /// More requests than the caller may make.
+    pub const REQUEST_TOO_MANY: &str = "request/too-many";
+    /// An idempotency key that was used for another request.
+    pub const REQUEST_KEY_REUSED: &str = "request/key-reused";
     /// A body of another media type.
     pub const REQUEST_MEDIA_TYPE: &str = "request/media-type";
     /// No such route.
@@ -92,16 +100,24 @@ pub mod code {
     pub const HOOK_SIGNATURE: &str = "hook/signature";
     /// A delivery that is none.
     pub const HOOK_MALFORMED: &str = "hook/malformed";
+    /// As many requests as the hub can answer.
+    pub const HUB_BUSY: &str = "hub/busy";
+    /// An answer that took too long.
+    pub const HUB_DEADLINE: &str = "hub/deadline";
     /// The hub itself failed.
     pub const HUB_INTERNAL: &str = "hub/internal";
 
     /// All of them.
     pub const ALL: &[&str] = &[
         AUTH_TOKEN,
+        AUTH_CSRF,
         AUTH_FORBIDDEN,
         REQUEST_INVALID,
         REQUEST_TOO_LARGE,
         REQUEST_UNKNOWN,
+        REQUEST_CONFLICT,
+        REQUEST_TOO_MANY,
+        REQUEST_KEY_REUSED,
         REQUEST_MEDIA_TYPE,
         REQUEST_NO_ROUTE,
         RUNNER_PROTOCOL,
@@ -120,6 +136,8 @@ pub mod code {
         HOOK_NO_SECRET,
         HOOK_SIGNATURE,
         HOOK_MALFORMED,
+        HUB_BUSY,
+        HUB_DEADLINE,
         HUB_INTERNAL,
     ];
 }

@@ -46,6 +46,8 @@ pub struct HubOptions {
     pub database: Option<Secret>,
     /// Address that people reach the hub at, for links.
     pub public_url: Option<String>,
+    /// What the API allows.
+    pub api: http::ApiLimits,
 }
 
 impl Default for HubOptions {
@@ -58,6 +60,7 @@ impl Default for HubOptions {
             token: None,
             database: None,
             public_url: None,
+            api: http::ApiLimits::default(),
         }
     }
 }
@@ -138,10 +141,12 @@ impl Hub {
         };
         let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
         let (pokes, waiting) = mpsc::unbounded_channel();
+        let events = broadcast::channel(EVENT_BUFFER).0;
         let shared = Arc::new(Shared {
             domain,
             id,
             started: now(),
+            access: http::Remembered::new(options.api),
             dir: dir.to_owned(),
             options,
             db,
@@ -149,7 +154,8 @@ impl Hub {
             logs,
             service,
             token: digest(secret.0.as_bytes()),
-            events: broadcast::channel(EVENT_BUFFER).0,
+            changes: http::Changes::start(events.subscribe()),
+            events,
             pokes,
             live: Mutex::new(Live::default()),
             snapshots: SnapshotCache::default(),

@@ -8,6 +8,7 @@
 
 pub mod actions;
 mod collect;
+mod credentials;
 pub mod driver;
 pub mod error;
 pub mod events;
@@ -28,6 +29,7 @@ pub use fleet::{
     ActionRules, Changed, EventFacts, Filters, Fleet, FleetActions, FleetEvent, FleetRepo,
     RepoSettings, Source, Tier, WorkflowLimits,
 };
+pub use http::{ApiLimits, Rate};
 pub use hub::{Hub, HubOptions};
 pub use instance::mend;
 pub use query::Reader;

@@ -18,6 +18,7 @@ use crate::driver::Poke;
 use crate::driver::prepare::SnapshotCache;
 use crate::events::RunEvent;
 use crate::fleet::RepoSettings;
+use crate::http::{Changes, Remembered};
 use crate::hub::HubOptions;
 use crate::service::Service;
 
@@ -29,6 +30,10 @@ pub(crate) struct Shared {
     /// Whose work it drives: its own, or that of the service, which outlives every process.
     pub domain: String,
     pub started: Timestamp,
+    /// What the routes remember between requests.
+    pub access: Remembered,
+    /// What followers are told, and what they have missed.
+    pub changes: Arc<Changes>,
     pub dir: PathBuf,
     pub options: HubOptions,
     pub db: Db,

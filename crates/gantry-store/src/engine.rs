@@ -3,7 +3,7 @@
 //! Not in here: statements and records.
 
 use gantry_core::{
-    ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId, Timestamp, Verdict,
+    ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId, Timestamp, TokenId, Verdict,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
@@ -354,7 +354,17 @@ macro_rules! shown {
     )*};
 }
 
-shown!(ArtifactId, AttemptId, EventId, JobId, LeaseId, RunId, RunnerId, &gantry_core::Digest);
+shown!(
+    ArtifactId,
+    AttemptId,
+    EventId,
+    JobId,
+    LeaseId,
+    RunId,
+    RunnerId,
+    TokenId,
+    &gantry_core::Digest
+);
 
 /// A list of values for a statement, in the order of its placeholders.
 macro_rules! vals {

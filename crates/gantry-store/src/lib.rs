@@ -7,7 +7,9 @@
 //!
 //! Not in here: decisions, blobs and log bytes.
 
+pub mod access_statements;
 pub mod attempts;
+pub mod audit;
 pub mod claims;
 pub mod decisions;
 pub mod engine;
@@ -30,6 +32,7 @@ pub mod statements;
 pub mod statuses;
 pub mod steps;
 pub mod submissions;
+pub mod tokens;
 pub mod writer;
 
 use std::path::Path;

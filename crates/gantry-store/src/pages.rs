@@ -27,6 +27,21 @@ pub struct Seen {
     pub repositories: Option<Vec<String>>,
 }
 
+impl Seen {
+    /// Whether a repository (`owner/name`) is shown.
+    pub fn shows(&self, repository: &str) -> bool {
+        let owner = repository.split('/').next().unwrap_or(repository);
+        self.owners.as_ref().is_none_or(|o| o.iter().any(|o| o == owner))
+            && self.repositories.as_ref().is_none_or(|r| r.iter().any(|r| r == repository))
+    }
+
+    /// Whether an owner is shown, all of it.
+    pub fn shows_owner(&self, owner: &str) -> bool {
+        self.repositories.is_none()
+            && self.owners.as_ref().is_none_or(|o| o.iter().any(|o| o == owner))
+    }
+}
+
 /// Which runs a list has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
@@ -99,12 +114,12 @@ pub struct QueueRecord {
 }
 
 /// A list as the statements want it: `|a|b|`.
-fn bars(list: Option<&Vec<String>>) -> Option<String> {
+pub(crate) fn bars(list: Option<&Vec<String>>) -> Option<String> {
     list.map(|items| format!("|{}|", items.join("|")))
 }
 
 /// The place before the first record of a list, newest first.
-fn newest() -> After {
+pub(crate) fn newest() -> After {
     After { at: Timestamp(i64::MAX), id: String::new() }
 }
 

@@ -227,6 +227,12 @@ pub struct RerunRequest {
     pub configuration: RerunConfiguration,
 }
 
+impl Default for RerunRequest {
+    fn default() -> Self {
+        Self { jobs: all(), configuration: RerunConfiguration::default() }
+    }
+}
+
 fn all() -> RerunJobs {
     RerunJobs::Which(RerunWhich::All)
 }

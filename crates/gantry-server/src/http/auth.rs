@@ -7,11 +7,13 @@ use gantry_api::Problem;
 use gantry_api::problem::code;
 use gantry_core::{Digest, LeaseId, RunId, RunnerId};
 use gantry_store::attempts::{AttemptRecord, LeaseRecord};
-use gantry_store::runners::RunnerRecord;
+use gantry_store::runners::{DEFAULT_POOL, RunnerRecord};
+use gantry_tenancy::{Action, Resource, decide};
 use subtle::ConstantTimeEq as _;
 
 use super::Refusal;
-use crate::ids::digest;
+use crate::credentials::{self, KIND_ONCE};
+use crate::ids::{digest, now};
 use crate::state::{LiveRun, Shared};
 
 /// A lease with its attempt, asked for by the runner that holds it.
@@ -40,13 +42,29 @@ fn same(a: &Digest, b: &Digest) -> bool {
     a.as_str().as_bytes().ct_eq(b.as_str().as_bytes()).into()
 }
 
-/// Passes whoever has the registration token.
-pub(crate) fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Passes whoever has the hub's registration token, or a token that registers runners; answers the pool.
+///
+/// A token for one runner is used up by this.
+pub(crate) async fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<String, Refusal> {
     if same(&bearer(headers)?, &shared.token) {
-        Ok(())
-    } else {
-        Err(unknown_token("the registration token is another"))
+        return Ok(DEFAULT_POOL.to_owned());
     }
+    let sent = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let secret = sent.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
+    let known = credentials::by_token(shared, secret.trim()).await?;
+    let other = || unknown_token("the registration token is another");
+    let known = known.ok_or_else(other)?;
+    let decision = decide(&known.actor, Action::RunnerRegister, &Resource::Hub);
+    let token = known.token.filter(|_| decision.allowed).ok_or_else(other)?;
+    if token.kind == KIND_ONCE {
+        let (id, at) = (token.id, now());
+        let used =
+            shared.db.write(move |tx| Box::pin(async move { tx.token_use_once(id, at).await }));
+        if !used.await? {
+            return Err(unknown_token("the registration token has been used"));
+        }
+    }
+    Ok(token.pool.unwrap_or_else(|| DEFAULT_POOL.to_owned()))
 }
 
 /// The runner `id`, when its token is the one sent.
@@ -73,6 +91,9 @@ pub(crate) async fn runner(
             Err(error) => return Err(error.into()),
         },
     };
+    if record.removed.is_some() {
+        return Err(unknown_token("the runner was removed"));
+    }
     if !same(&sent, &record.token) {
         return Err(unknown_token("the token is not this runner's"));
     }

@@ -36,6 +36,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
     }
 }
 
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Refusal> {
+        let is_json = is_json(&request);
+        let bytes = Bytes::from_request(request, state).await?;
+        parse(&bytes, is_json).map(Self)
+    }
+}
+
 fn is_json(request: &Request<Body>) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     kind.is_some_and(|k| k.split(';').next().is_some_and(|k| k.trim() == "application/json"))

@@ -9,10 +9,14 @@ mod artifacts;
 mod auth;
 mod caches;
 mod complete;
+mod endpoints;
+mod guard;
 mod hooks;
 mod input;
 mod leases;
+mod limits;
 mod logs;
+mod metrics;
 mod refusal;
 mod runners;
 mod ui;
@@ -28,7 +32,11 @@ use gantry_api::problem::code;
 use gantry_api::{Problem, route};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use api::Changes;
 pub use api::document as openapi;
+pub use endpoints::table as endpoints;
+pub(crate) use limits::Remembered;
+pub use limits::{ApiLimits, Rate};
 pub(crate) use refusal::Refusal;
 
 use crate::state::Shared;
@@ -56,11 +64,15 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         )
         .route(route::CACHE_LOOKUP, post(caches::lookup))
         .route(route::CACHES, post(caches::save))
-        .merge(api::router())
+        .merge(api::router(&shared))
+        .route("/healthz", get(metrics::healthz))
+        .route("/readyz", get(metrics::readyz))
+        .route("/metrics", get(metrics::text))
         .fallback(no_route)
         .method_not_allowed_fallback(no_route)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
         .layer(CatchPanicLayer::custom(|_| Refusal::internal().into_response()))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::watch))
         .with_state(shared)
 }
 

@@ -38,6 +38,18 @@ impl Refusal {
         }
     }
 
+    /// The answer did not begin in time.
+    pub fn deadline(seconds: u64) -> Self {
+        let title = format!("the answer took longer than {seconds} s");
+        let hint = "narrow what is asked for, or ask again in 5 s";
+        Self(Problem::new(code::HUB_DEADLINE, 503, title).hint(hint))
+    }
+
+    /// It does not fit how things stand.
+    pub fn conflict(what: impl Into<String>) -> Self {
+        Self(Problem::new(code::REQUEST_CONFLICT, 409, what))
+    }
+
     pub fn media_type() -> Self {
         let title = "the body is not `application/json`";
         let hint = "send `Content-Type: application/json`";
@@ -74,6 +86,12 @@ impl From<StoreError> for Refusal {
 
 impl From<HubError> for Refusal {
     fn from(error: HubError) -> Self {
+        match error {
+            HubError::Conflict(_) | HubError::Private => return Self::conflict(error.to_string()),
+            HubError::Submission(_) => return Self::invalid(error.to_string()),
+            HubError::Store(error @ StoreError::NotFound { .. }) => return Self::or_missing(error),
+            _ => {}
+        }
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "a route failed");
         Self::internal()

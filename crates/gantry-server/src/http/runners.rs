@@ -13,7 +13,7 @@ use gantry_api::problem::code;
 use gantry_api::route::PROTOCOL;
 use gantry_api::runner::{LeaseRequest, RegisterRequest, RegisterResponse};
 use gantry_core::RunnerId;
-use gantry_store::runners::{DEFAULT_POOL, RunnerRecord};
+use gantry_store::runners::RunnerRecord;
 use tokio::sync::oneshot;
 
 use super::{Refusal, auth};
@@ -33,7 +33,6 @@ pub(super) async fn register(
     headers: HeaderMap,
     body: Result<Json<RegisterRequest>, JsonRejection>,
 ) -> Result<Json<RegisterResponse>, Refusal> {
-    auth::registrar(&shared, &headers)?;
     let Json(request) = body?;
     if request.protocol != PROTOCOL {
         let title =
@@ -49,6 +48,7 @@ pub(super) async fn register(
             "a runner has at most {MAX_WORDS} labels and features of {MAX_WORDS} bytes each"
         )));
     }
+    let pool = auth::registrar(&shared, &headers).await?;
     let (at, secret) = (now(), token()?);
     let record = RunnerRecord {
         id: RunnerId(fresh()),
@@ -60,7 +60,7 @@ pub(super) async fn register(
         features: request.features,
         registered: at,
         seen: at,
-        pool: DEFAULT_POOL.to_owned(),
+        pool,
         org: "*".to_owned(),
         version: request.version,
         ephemeral: request.ephemeral,
@@ -102,7 +102,8 @@ pub(super) async fn poll(
     let Json(request) = body?;
     heard_of(&shared, &runner).await?;
     let (reply, mut answer) = oneshot::channel();
-    let slots = request.slots.min(runner.slots);
+    // One that is drained keeps asking, so that it is known to live, and gets nothing.
+    let slots = if runner.drained.is_some() { 0 } else { request.slots.min(runner.slots) };
     let (free, held) = (request.free, request.held);
     shared.poke(Poke::Waiter(Box::new(Waiter { runner, slots, free, held, reply })));
     let wait = Duration::from_millis(request.wait_ms.min(MAX_WAIT_MS));

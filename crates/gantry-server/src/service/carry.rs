@@ -30,8 +30,7 @@ pub(super) fn carry<'a>(
     which: &Which,
 ) -> Result<Vec<(&'a JobRecord, Stays)>, String> {
     let chosen = chosen(jobs, which)?;
-    let called: BTreeSet<&str> =
-        jobs.iter().filter(|j| j.job.contains(' ')).map(|j| top(j)).collect();
+    let called: BTreeSet<&str> = jobs.iter().filter(|j| j.job.contains(' ')).map(top).collect();
     let begun: BTreeSet<&str> = chosen.iter().map(|j| top(j)).collect();
     let after = after(plan, &begun);
     let mut carried = Vec::new();

@@ -9,8 +9,10 @@ use crate::fixture::engines;
 async fn every_statement_can_be_prepared_on_both_engines() {
     for engine in engines().await {
         let mut conn = engine.db.read().await.unwrap();
-        for (name, sql) in
-            gantry_store::statements::ALL.iter().chain(gantry_store::page_statements::ALL)
+        for (name, sql) in gantry_store::statements::ALL
+            .iter()
+            .chain(gantry_store::page_statements::ALL)
+            .chain(gantry_store::access_statements::ALL)
         {
             let prepared = conn.prepare(sql).await;
             assert!(prepared.is_ok(), "{} on {}: {prepared:?}", name, engine.name);

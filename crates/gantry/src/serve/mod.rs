@@ -68,6 +68,7 @@ async fn serve(
     let hub = Hub::open_service(data, options, config)
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
+    let first = hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))?;
     let hub = Arc::new(hub);
     let serving = Arc::clone(&hub);
     let serving = tokio::spawn(async move { serving.serve(listener).await });
@@ -75,6 +76,12 @@ async fn serve(
         "gantry serves {} at http://{address}",
         files::count(repos, "repository", "repositories")
     ))?;
+    if let Some(file) = first {
+        let file = file.display();
+        out::line(&format!(
+            "the first token is in {file}: `gantry login http://{address} < {file}`"
+        ))?;
+    }
     let runner = match args.jobs {
         Some(0) => None,
         jobs => Some(spec(&hub, address, data, jobs)?),

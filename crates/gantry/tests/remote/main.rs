@@ -13,7 +13,10 @@ fn without_a_hub_the_remedy_is_named() {
     }
     let world = World::new();
     let (code, _, err) = world.gantry(&["queue"]);
-    assert!(code == 2 && err.contains("not logged in") && err.contains("gantry login URL"), "{err}");
+    assert!(
+        code == 2 && err.contains("not logged in") && err.contains("gantry login URL"),
+        "{err}"
+    );
     let (code, _, err) = world.gantry(&["runs", "watch", "last"]);
     assert!(code == 2 && err.contains("not logged in"), "{err}");
     let with_token = |args: &[&str]| {
@@ -22,7 +25,11 @@ fn without_a_hub_the_remedy_is_named() {
         said(command.output().expect("the binary starts"))
     };
     // A port that was free a moment ago and is not listened at.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it").port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("a port")
+        .local_addr()
+        .expect("it")
+        .port();
     let gone = format!("http://127.0.0.1:{port}");
     let (code, _, err) = with_token(&["repos", "list", "--url", &gone, "--json"]);
     let error: serde_json::Value = serde_json::from_str(&err).expect("an error as JSON");
@@ -59,7 +66,11 @@ fn a_login_is_checked_kept_for_its_owner_and_forgotten() {
     login.stdin(std::fs::File::open(&stdin).expect("a file"));
     let (code, out, err) = said(login.output().expect("the binary starts"));
     assert_eq!(code, 0, "{err}");
-    assert!(out.starts_with(&format!("logged in to {} as ", hub.url)) && out.contains("admin of every org"), "{out}");
+    assert!(
+        out.starts_with(&format!("logged in to {} as ", hub.url))
+            && out.contains("admin of every org"),
+        "{out}"
+    );
     assert!(!format!("{out}{err}").contains(&token));
     let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -89,7 +100,8 @@ fn a_hub_is_looked_after_from_a_shell() {
     let hub = world.serve("127.0.0.1:0", "0");
     world.login(&hub);
     // Tokens: a secret is shown once, and does what its role says.
-    let secret = world.ok(&["tokens", "create", "eyes", "--org", "acme", "--role", "viewer", "--quiet"]);
+    let secret =
+        world.ok(&["tokens", "create", "eyes", "--org", "acme", "--role", "viewer", "--quiet"]);
     assert!(secret.starts_with("gantry_") && secret.lines().count() == 1, "{secret}");
     let all = world.json(&["tokens", "list"]);
     let eyes = all.as_array().expect("tokens").iter().find(|t| t["name"] == "eyes").expect("it");
@@ -115,20 +127,25 @@ fn a_hub_is_looked_after_from_a_shell() {
     );
     world.ok(&["repos", "disable", "acme/other", "--reason", "moved"]);
     let shown = world.ok(&["repos", "show", "acme/other"]);
-    assert!(shown.starts_with("acme/other  disabled: moved\n") && shown.contains("--input mode="), "{shown}");
+    assert!(
+        shown.starts_with("acme/other  disabled: moved\n") && shown.contains("--input mode="),
+        "{shown}"
+    );
     world.ok(&["repos", "enable", "acme/other"]);
     world.ok(&["repos", "remove", "acme/other"]);
     let (code, _, err) = world.gantry(&["repos", "remove", "acme/app"]);
     assert!(code == 2 && err.contains("cannot remove the repository"), "{err}");
 
     // Raw calls.
-    let me: serde_json::Value = serde_json::from_str(&world.ok(&["api", "get", "me"])).expect("JSON");
+    let me: serde_json::Value =
+        serde_json::from_str(&world.ok(&["api", "get", "me"])).expect("JSON");
     assert_eq!(me["kind"], "bootstrap");
     let paged = world.ok(&["api", "GET", "/tokens?limit=1", "--paginate"]);
     let paged: Vec<serde_json::Value> = serde_json::from_str(&paged).expect("an array");
     assert_eq!(paged.len(), world.json(&["tokens", "list"]).as_array().expect("tokens").len());
     assert!(paged.len() > 1);
-    let (code, _, err) = world.gantry(&["api", "POST", "/repos", "-f", "name=acme/x", "-F", "url=1"]);
+    let (code, _, err) =
+        world.gantry(&["api", "POST", "/repos", "-f", "name=acme/x", "-F", "url=1"]);
     assert!(code == 2 && err.contains("request/invalid"), "{err}");
     let (code, _, err) = world.gantry(&["api", "GET", "https://ci.example/api/v1/me"]);
     assert!(code == 2 && err.contains("name a path"), "{err}");
@@ -143,8 +160,10 @@ fn a_run_is_started_watched_followed_cancelled_and_run_again() {
     let hub = world.serve("127.0.0.1:0", "2");
     world.login(&hub);
     // What the first look at the repository started.
-    world.wait_for(&["runs", "list", "--remote", "--state", "finished"], |runs| runs[0].is_object());
-    let (code, out, err) = world.gantry(&["dispatch", "acme/app", "ci.yml", "--input", "mode=pass", "--watch"]);
+    world
+        .wait_for(&["runs", "list", "--remote", "--state", "finished"], |runs| runs[0].is_object());
+    let (code, out, err) =
+        world.gantry(&["dispatch", "acme/app", "ci.yml", "--input", "mode=pass", "--watch"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("app · build | ▸ ") && out.contains("app · after | success in "), "{out}");
     let table = out.rsplit_once("\n\n").expect("a table").1;
@@ -152,7 +171,8 @@ fn a_run_is_started_watched_followed_cancelled_and_run_again() {
         masked(table),
         "repo workflow job outcome fault time\nacme/app CI build success SPAN\nacme/app CI after success SPAN"
     );
-    let (code, out, _) = world.gantry(&["dispatch", "acme/app", "--input", "mode=fail", "--watch", "--json"]);
+    let (code, out, _) =
+        world.gantry(&["dispatch", "acme/app", "--input", "mode=fail", "--watch", "--json"]);
     let failed: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((code, &failed[0]["outcome"]), (1, &serde_json::json!("failure")));
     let listed = masked(&world.ok(&["runs", "list", "--remote", "--event", "workflow_dispatch"]));
@@ -165,7 +185,10 @@ fn a_run_is_started_watched_followed_cancelled_and_run_again() {
     let why = world.ok(&["why", "last/after", "--remote"]);
     assert!(why.contains("decisions:") && why.contains("build"), "{why}");
     let logs = world.ok(&["logs", "last/build"]);
-    assert!(logs.contains("▸ Greet\n") && logs.contains("▾ Details\n  hello from the job\n"), "{logs}");
+    assert!(
+        logs.contains("▸ Greet\n") && logs.contains("▾ Details\n  hello from the job\n"),
+        "{logs}"
+    );
     let (code, _, _) = world.gantry(&["logs", "last", "-f"]);
     assert_eq!(code, 1, "followed, it ends as the run did");
 
@@ -173,11 +196,18 @@ fn a_run_is_started_watched_followed_cancelled_and_run_again() {
     world.ok(&["dispatch", "acme/app", "-i", "mode=hang"]);
     let queue = world.wait_for(&["queue"], |items| items[0]["state"] == "running");
     let run = queue[0]["run"].as_str().expect("a run");
-    let mut follow = Going::start(world.command(&["logs", &format!("{run}/build"), "--follow"]), &world.path("err"));
+    let mut follow = Going::start(
+        world.command(&["logs", &format!("{run}/build"), "--follow"]),
+        &world.path("err"),
+    );
     follow.until("it hangs");
     let runner = &world.json(&["runners", "list", "--state", "online"])[0];
     assert_eq!((&runner["busy"], &runner["slots"]), (&1.into(), &2.into()));
-    assert!(world.ok(&["runners", "show", runner["name"].as_str().expect("a name")]).contains("1 of 2 slots taken"));
+    assert!(
+        world
+            .ok(&["runners", "show", runner["name"].as_str().expect("a name")])
+            .contains("1 of 2 slots taken")
+    );
     world.ok(&["runs", "cancel", run, "--reason", "enough"]);
     assert_eq!(follow.end(), 130, "{}", follow.heard);
     let shown = world.ok(&["runs", "show", run, "--remote"]);
@@ -189,13 +219,18 @@ fn a_run_is_started_watched_followed_cancelled_and_run_again() {
 
     // Again: the failed one fails again, as a further attempt.
     let failed = failed[0]["id"].as_str().expect("an id");
-    let (code, out, err) = world.gantry(&["runs", "rerun", failed, "--failed", "--watch", "--json"]);
-    let again: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    let (code, out, err) =
+        world.gantry(&["runs", "rerun", failed, "--failed", "--watch", "--json"]);
+    let again: serde_json::Value =
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
     assert_eq!((code, &again[0]["attempt"]), (1, &2.into()), "{out}{err}");
 
     // Events.
     let events = world.json(&["events", "list", "--outcome", "runs"]);
-    let first = events.as_array().expect("events").last().expect("one")["id"].as_str().expect("an id").to_owned();
+    let first = events.as_array().expect("events").last().expect("one")["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let taken = world.json(&["events", "replay", &first]);
     let taken = taken["event"].as_str().expect("an id");
     let replayed = world.wait_for(&["events", "show", taken], |e| e["decided_at"].is_string());
@@ -216,7 +251,8 @@ fn following_goes_on_when_the_hub_was_killed_and_started_again() {
     let world = World::new();
     let mut hub = world.serve("127.0.0.1:0", "2");
     world.login(&hub);
-    world.wait_for(&["runs", "list", "--remote", "--state", "finished"], |runs| runs[0].is_object());
+    world
+        .wait_for(&["runs", "list", "--remote", "--state", "finished"], |runs| runs[0].is_object());
     world.ok(&["dispatch", "acme/app", "-i", "mode=hang"]);
     let queue = world.wait_for(&["queue"], |items| items[0]["state"] == "running");
     let run = queue[0]["run"].as_str().expect("a run");
@@ -227,8 +263,15 @@ fn following_goes_on_when_the_hub_was_killed_and_started_again() {
     hub.kill();
     let _hub = world.serve(&address, "2");
     let began = std::time::Instant::now();
-    while !std::fs::read_to_string(&errors).expect("a file").contains("the connection is there again") {
-        assert!(began.elapsed() < world::PATIENCE, "{}", std::fs::read_to_string(&errors).unwrap_or_default());
+    while !std::fs::read_to_string(&errors)
+        .expect("a file")
+        .contains("the connection is there again")
+    {
+        assert!(
+            began.elapsed() < world::PATIENCE,
+            "{}",
+            std::fs::read_to_string(&errors).unwrap_or_default()
+        );
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     world.ok(&["runs", "cancel", run]);

@@ -47,8 +47,10 @@ pub fn isolates() -> bool {
 }
 
 fn git(dir: &Path, args: &[&str]) {
-    let own = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"];
-    let done = Command::new("git").args(own).args(args).current_dir(dir).output().expect("git runs");
+    let own =
+        ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"];
+    let done =
+        Command::new("git").args(own).args(args).current_dir(dir).output().expect("git runs");
     assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
@@ -122,7 +124,10 @@ impl World {
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let url = loop {
             let line = lines.next().unwrap_or_else(|| {
-                panic!("the hub ended: {}", std::fs::read_to_string(self.path("hub.log")).unwrap_or_default())
+                panic!(
+                    "the hub ended: {}",
+                    std::fs::read_to_string(self.path("hub.log")).unwrap_or_default()
+                )
             });
             let line = line.expect("UTF-8");
             if let Some((_, url)) = line.split_once(" at http://") {
@@ -137,7 +142,10 @@ impl World {
 
     /// The first token of the hub.
     pub fn token(&self) -> String {
-        std::fs::read_to_string(self.path("data/bootstrap-token")).expect("the first token").trim().to_owned()
+        std::fs::read_to_string(self.path("data/bootstrap-token"))
+            .expect("the first token")
+            .trim()
+            .to_owned()
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
@@ -179,7 +187,11 @@ impl World {
     }
 
     /// Asks again until `seen` says that it is so.
-    pub fn wait_for(&self, args: &[&str], seen: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+    pub fn wait_for(
+        &self,
+        args: &[&str],
+        seen: impl Fn(&serde_json::Value) -> bool,
+    ) -> serde_json::Value {
         let began = Instant::now();
         loop {
             let value = self.json(args);

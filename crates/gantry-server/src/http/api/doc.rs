@@ -6,6 +6,7 @@ use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use gantry_api::problem::MEDIA_TYPE;
 use utoipa::openapi::schema::{AllOfBuilder, Schema};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, RefOr};
@@ -42,7 +43,45 @@ pub fn document() -> serde_json::Value {
             }
         }
     }
-    serde_json::to_value(&api).unwrap_or_default()
+    let mut document = serde_json::to_value(&api).unwrap_or_default();
+    refusals(&mut document);
+    document
+}
+
+/// Every operation may be refused, with a problem document; most need a credential.
+fn refusals(document: &mut serde_json::Value) {
+    let text = serde_json::json!({"type": "string"});
+    document["components"]["schemas"]["Problem"] = serde_json::json!({
+        "type": "object",
+        "description": "Why the hub did not do it (RFC 9457).",
+        "required": ["type", "code", "status", "title", "request_id"],
+        "properties": {
+            "type": text, "code": text, "title": text, "detail": text, "hint": text, "request_id": text,
+            "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
+        },
+    });
+    document["security"] = serde_json::json!([{"token": []}, {"session": []}]);
+    let refused = |what: &str| {
+        let schema = serde_json::json!({"$ref": "#/components/schemas/Problem"});
+        serde_json::json!({"description": what, "content": {MEDIA_TYPE: {"schema": schema}}})
+    };
+    let paths = document["paths"].as_object_mut().into_iter().flat_map(|p| p.values_mut());
+    for operation in paths.filter_map(|p| p.as_object_mut()).flat_map(|p| p.values_mut()) {
+        for (status, what) in [
+            ("400", "The request cannot be read, or asks for what cannot be."),
+            ("401", "There is no credential, or it is nobody's."),
+            ("403", "The credential may not do that."),
+            ("404", "There is no such thing, or none for this credential."),
+            ("409", "It does not fit how things stand."),
+            ("413", "The body is too long."),
+            ("415", "The body is not JSON."),
+            ("422", "The idempotency key was used for another request."),
+            ("429", "The credential asks too often."),
+            ("503", "The hub is too busy, or the answer took too long."),
+        ] {
+            operation["responses"][status] = refused(what);
+        }
+    }
 }
 
 /// Answers have every field, null where there is nothing.
@@ -65,7 +104,18 @@ fn require(schema: &mut RefOr<Schema>) {
 
 /// The document as a route.
 pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route(PATH, get(served))
+    Router::new()
+        .route(PATH, get(served))
+        .route("/api/v1/docs", get(|| page("text/html", include_str!("page/page.html"))))
+        .route(
+            "/api/v1/docs/page.js",
+            get(|| page("text/javascript", include_str!("page/page.js"))),
+        )
+        .route("/api/v1/docs/page.css", get(|| page("text/css", include_str!("page/page.css"))))
+}
+
+async fn page(kind: &str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, format!("{kind}; charset=utf-8"))], text)
 }
 
 async fn served() -> impl IntoResponse {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use gantry_api::v1::job::{Attempt, Job};
+use gantry_api::v1::run::CancelRequest;
 use gantry_core::{AttemptId, JobId};
 use gantry_store::attempts::AttemptRecord;
 use gantry_store::jobs::JobRecord;
@@ -12,8 +14,9 @@ use gantry_store::jobs::JobRecord;
 use super::access::Access;
 use super::{runs, shape};
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, OptionalBody};
 use crate::query::Reader;
+use crate::service;
 use crate::state::Shared;
 
 /// The job, when the caller may do this to it.
@@ -69,4 +72,23 @@ pub(super) async fn attempt(
 ) -> Result<Json<Attempt>, Refusal> {
     let record = permitted_attempt(&access, &shared, id).await?;
     Ok(Json(shape::attempt(&Reader::of(&shared).attempt(record).await?)))
+}
+
+/// Asks one job to end; one that has ended stays as it is.
+#[utoipa::path(post, operation_id = "cancelJob", path = "/api/v1/jobs/{job}/cancel", tag = "jobs",
+    params(("job" = String, Path, description = "Id of the job.")),
+    request_body(content = CancelRequest), responses((status = 202, body = Job)))]
+pub(super) async fn cancel(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<JobId>,
+    OptionalBody(body): OptionalBody<CancelRequest>,
+) -> Result<(StatusCode, Json<Job>), Refusal> {
+    permitted(&access, &shared, id).await?;
+    runs::short("reason", body.reason.as_ref())?;
+    let reason = body.reason.unwrap_or_else(|| format!("cancelled by {}", access.name()));
+    service::runs::cancel_job(&shared, id, &reason).await?;
+    let record = shared.db.read().await?.job_fetch(id).await?;
+    let (view, plan) = Reader::of(&shared).job(record).await?;
+    Ok((StatusCode::ACCEPTED, Json(shape::job(&view, plan.as_ref()))))
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use gantry_api::v1::Page;
 use gantry_api::v1::runner::{Capacity, Pool, Runner, RunnerState};
 use gantry_core::{JobId, RunnerId, Timestamp};
-use gantry_store::pages::After;
+use gantry_store::pages::{After, Seen};
 use gantry_store::runners::RunnerRecord;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -43,8 +44,8 @@ pub(super) async fn list(
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Json<Page<Runner>>, Refusal> {
     let (Query(filter), (limit, after)) = (filter?, paging?.read()?);
-    access.hub()?;
-    let mut all = all(&shared).await?;
+    let seen = access.seen()?;
+    let mut all = all(&shared, &seen).await?;
     all.retain(|r| filter.state.is_none_or(|s| r.state == s));
     all.sort_by_key(|r| std::cmp::Reverse((r.registered_at, r.id)));
     if let Some(after) = after {
@@ -63,8 +64,8 @@ pub(super) async fn show(
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<RunnerId>,
 ) -> Result<Json<Runner>, Refusal> {
-    access.hub()?;
-    one(&shared, id).await.map(Json)
+    let seen = access.seen()?;
+    one(&shared, id, &seen).await.map(Json)
 }
 
 /// Runners by pool.
@@ -74,9 +75,9 @@ pub(super) async fn pools(
     access: Access,
     State(shared): State<Arc<Shared>>,
 ) -> Result<Json<Vec<Pool>>, Refusal> {
-    access.hub()?;
+    let seen = access.seen()?;
     let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
-    for runner in all(&shared).await? {
+    for runner in all(&shared, &seen).await? {
         let empty = Pool { name: runner.pool.clone(), runners: 0, online: 0, slots: 0, busy: 0 };
         let pool = pools.entry(runner.pool.clone()).or_insert(empty);
         pool.runners += 1;
@@ -90,7 +91,7 @@ pub(super) async fn pools(
 }
 
 /// One runner as it stands.
-pub(super) async fn one(shared: &Shared, id: RunnerId) -> Result<Runner, Refusal> {
+pub(super) async fn one(shared: &Shared, id: RunnerId, seen: &Seen) -> Result<Runner, Refusal> {
     let mut conn = shared.db.read().await?;
     let record = match conn.runner_fetch(id).await {
         Ok(record) if record.removed.is_none() => record,
@@ -98,10 +99,10 @@ pub(super) async fn one(shared: &Shared, id: RunnerId) -> Result<Runner, Refusal
         Err(error) => return Err(Refusal::or_missing(error)),
     };
     let mut busy = busy(conn.runner_jobs().await?);
-    Ok(shape(shared, record, busy.remove(&id).unwrap_or_default()))
+    Ok(shape(shared, record, busy.remove(&id).unwrap_or_default(), seen))
 }
 
-async fn all(shared: &Shared) -> Result<Vec<Runner>, Refusal> {
+async fn all(shared: &Shared, seen: &Seen) -> Result<Vec<Runner>, Refusal> {
     let mut conn = shared.db.read().await?;
     let records = conn.runner_list_seen(Timestamp(i64::MIN)).await?;
     let mut busy = busy(conn.runner_jobs().await?);
@@ -110,7 +111,7 @@ async fn all(shared: &Shared) -> Result<Vec<Runner>, Refusal> {
     let mut jobs = jobs;
     for record in records {
         let held = jobs(record.id);
-        shaped.push(shape(shared, record, held));
+        shaped.push(shape(shared, record, held, seen));
     }
     Ok(shaped)
 }
@@ -123,7 +124,8 @@ fn busy(leased: Vec<(RunnerId, JobId)>) -> HashMap<RunnerId, Vec<JobId>> {
     jobs
 }
 
-fn shape(shared: &Shared, r: RunnerRecord, jobs: Vec<JobId>) -> Runner {
+/// Who does not see everything sees how many jobs a runner has, and not which.
+fn shape(shared: &Shared, r: RunnerRecord, jobs: Vec<JobId>, seen: &Seen) -> Runner {
     let gone = shared.live().gone.contains(&r.id);
     let silent_ms = now().ms_since(r.seen);
     let (state, offline_reason) = if gone {
@@ -155,6 +157,64 @@ fn shape(shared: &Shared, r: RunnerRecord, jobs: Vec<JobId>) -> Runner {
         offline_reason,
         seen_at: r.seen.into(),
         registered_at: r.registered.into(),
-        jobs,
+        jobs: if *seen == Seen::default() { jobs } else { Vec::new() },
     }
+}
+
+/// Gives a runner nothing more; what it has goes on.
+#[utoipa::path(post, operation_id = "drainRunner", path = "/api/v1/runners/{runner}/drain", tag = "runners",
+    params(("runner" = String, Path, description = "Id of the runner.")),
+    responses((status = 200, body = Runner)))]
+pub(super) async fn drain(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<RunnerId>,
+) -> Result<Json<Runner>, Refusal> {
+    switch(&access, &shared, id, Some(now())).await
+}
+
+/// Gives a drained runner work again.
+#[utoipa::path(post, operation_id = "resumeRunner", path = "/api/v1/runners/{runner}/resume", tag = "runners",
+    params(("runner" = String, Path, description = "Id of the runner.")),
+    responses((status = 200, body = Runner)))]
+pub(super) async fn resume(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<RunnerId>,
+) -> Result<Json<Runner>, Refusal> {
+    switch(&access, &shared, id, None).await
+}
+
+async fn switch(
+    access: &Access,
+    shared: &Shared,
+    id: RunnerId,
+    since: Option<Timestamp>,
+) -> Result<Json<Runner>, Refusal> {
+    access.hub()?;
+    one(shared, id, &Seen::default()).await?;
+    shared.db.write(move |tx| Box::pin(async move { tx.runner_drain(id, since).await })).await?;
+    if let Some(known) = shared.live().runners.get_mut(&id) {
+        known.drained = since;
+    }
+    one(shared, id, &Seen::default()).await.map(Json)
+}
+
+/// Removes a runner: its credential counts no more, and what it has runs again elsewhere.
+#[utoipa::path(delete, operation_id = "removeRunner", path = "/api/v1/runners/{runner}", tag = "runners",
+    params(("runner" = String, Path, description = "Id of the runner.")),
+    responses((status = 204)))]
+pub(super) async fn remove(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<RunnerId>,
+) -> Result<StatusCode, Refusal> {
+    access.hub()?;
+    one(&shared, id, &Seen::default()).await?;
+    let at = now();
+    shared.db.write(move |tx| Box::pin(async move { tx.runner_remove(id, at).await })).await?;
+    let mut live = shared.live();
+    live.runners.remove(&id);
+    live.gone.insert(id);
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,10 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use gantry_api::v1::Page;
-use gantry_api::v1::run::{CancelRequest, Run, RunSummary, Why};
+use gantry_api::v1::run::{
+    ApproveRequest, CancelRequest, RerunConfiguration, RerunJobs, RerunRequest, RerunWhich, Run,
+    RunSummary, Why,
+};
 use gantry_api::v1::words::{Outcome, RunState};
 use gantry_core::{EventId, RunId};
 use gantry_store::Conn;
@@ -23,6 +26,7 @@ use crate::driver;
 use crate::http::Refusal;
 use crate::http::input::{Id, OptionalBody};
 use crate::query::{self, Reader};
+use crate::service::{self, Configuration, Rerun, Which};
 use crate::state::Shared;
 
 /// What a list of runs is narrowed to.
@@ -187,8 +191,68 @@ pub(super) async fn cancel(
     OptionalBody(body): OptionalBody<CancelRequest>,
 ) -> Result<(StatusCode, Json<RunSummary>), Refusal> {
     permitted(&access, &shared, id).await?;
+    short("reason", body.reason.as_ref())?;
     let reason = body.reason.unwrap_or_else(|| format!("cancelled by {}", access.name()));
     driver::cancel::cancel(&shared, id, &reason).await?;
+    answer(&shared, id).await
+}
+
+/// Longest reason or comment, in bytes.
+const MAX_REASON_BYTES: usize = 4_000;
+
+/// Refuses texts that are too long to keep.
+pub(super) fn short(what: &str, text: Option<&String>) -> Result<(), Refusal> {
+    if text.is_some_and(|t| t.len() > MAX_REASON_BYTES) {
+        return Err(Refusal::invalid(format!("`{what}` has at most {MAX_REASON_BYTES} bytes")));
+    }
+    Ok(())
+}
+
+/// Runs a run again that has ended; answers the new try.
+#[utoipa::path(post, operation_id = "rerunRun", path = "/api/v1/runs/{run}/rerun", tag = "runs",
+    params(("run" = String, Path, description = "Id of the run.")),
+    request_body(content = RerunRequest), responses((status = 202, body = RunSummary)))]
+pub(super) async fn rerun(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<RunId>,
+    OptionalBody(body): OptionalBody<RerunRequest>,
+) -> Result<(StatusCode, Json<RunSummary>), Refusal> {
+    permitted(&access, &shared, id).await?;
+    let which = match body.jobs {
+        RerunJobs::Which(RerunWhich::All) => Which::All,
+        RerunJobs::Which(RerunWhich::Failed) => Which::Failed,
+        RerunJobs::Keys(keys) => Which::Jobs(keys),
+    };
+    let configuration = match body.configuration {
+        RerunConfiguration::Same => Configuration::Same,
+        RerunConfiguration::Latest => Configuration::Latest,
+    };
+    let asked = Rerun { which, configuration, actor: access.name().to_owned() };
+    let new = service::rerun::rerun(&shared, id, asked).await?;
+    answer(&shared, new).await
+}
+
+/// Allows a run that waits for approval.
+#[utoipa::path(post, operation_id = "approveRun", path = "/api/v1/runs/{run}/approve", tag = "runs",
+    params(("run" = String, Path, description = "Id of the run.")),
+    request_body(content = ApproveRequest), responses((status = 202, body = RunSummary)))]
+pub(super) async fn approve(
+    access: Access,
+    State(shared): State<Arc<Shared>>,
+    Id(Path(id)): Id<RunId>,
+    OptionalBody(body): OptionalBody<ApproveRequest>,
+) -> Result<(StatusCode, Json<RunSummary>), Refusal> {
+    permitted(&access, &shared, id).await?;
+    short("comment", body.comment.as_ref())?;
+    let (by, comment) = (access.name(), body.comment.as_deref());
+    if !service::runs::approve(&shared, id, by, comment).await? {
+        return Err(Refusal::conflict("the run does not wait for approval"));
+    }
+    answer(&shared, id).await
+}
+
+async fn answer(shared: &Shared, id: RunId) -> Result<(StatusCode, Json<RunSummary>), Refusal> {
     let mut conn = shared.db.read().await?;
     let run = conn.run_fetch(id).await?;
     Ok((StatusCode::ACCEPTED, Json(summarise(&mut conn, &run).await?)))

@@ -3,6 +3,7 @@
 use gantry_api::v1::artifact::Artifact;
 use gantry_api::v1::duration_ms;
 use gantry_api::v1::job::{Annotation, Attempt, Denial, Job, RunnerRef, Step, Tests};
+use gantry_api::v1::meta::Role;
 use gantry_api::v1::run::{
     Approval, Constraint, Decision, Finding, Run, RunSummary, Wait, WorkflowRef,
 };
@@ -224,6 +225,18 @@ pub(crate) fn decision(d: DecisionRecord, jobs: &[JobRecord]) -> Decision {
     Decision { at: d.at.into(), kind: d.kind, job, reason: d.reason }
 }
 
+/// A URL without the user and password in it.
+pub(crate) fn without_password(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, None), |(h, p)| (h, Some(p)));
+            let host = host.rsplit('@').next().unwrap_or(host);
+            path.map_or_else(|| format!("{scheme}://{host}"), |p| format!("{scheme}://{host}/{p}"))
+        }
+        None => url.to_owned(),
+    }
+}
+
 /// What a reader sees, narrowed to an owner or a repository.
 pub(crate) fn narrow(mut seen: Seen, owner: Option<String>, repository: Option<String>) -> Seen {
     let only = |list: &mut Option<Vec<String>>, one: Option<String>| {
@@ -235,4 +248,13 @@ pub(crate) fn narrow(mut seen: Seen, owner: Option<String>, repository: Option<S
     only(&mut seen.owners, owner);
     only(&mut seen.repositories, repository);
     seen
+}
+
+pub(crate) fn role(role: gantry_tenancy::Role) -> Role {
+    match role {
+        gantry_tenancy::Role::Admin => Role::Admin,
+        gantry_tenancy::Role::Maintainer => Role::Maintainer,
+        gantry_tenancy::Role::Developer => Role::Developer,
+        gantry_tenancy::Role::Viewer => Role::Viewer,
+    }
 }
