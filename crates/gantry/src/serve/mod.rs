@@ -65,6 +65,8 @@ async fn serve(
     let hub = Hub::open_service(data, options, config)
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
+    let first = hub.bootstrap_token().await;
+    let first = first.map_err(|e| hub_failure("make the first token", &e))?;
     let hub = Arc::new(hub);
     let serving = Arc::clone(&hub);
     let serving = tokio::spawn(async move { serving.serve(listener).await });
@@ -72,6 +74,9 @@ async fn serve(
         "gantry serves {} at http://{address}",
         files::count(repos, "repository", "repositories")
     ))?;
+    if let Some(path) = first {
+        out::line(&format!("the first token, to sign in with, is in `{}`", path.display()))?;
+    }
     let runner = match args.jobs {
         Some(0) => None,
         jobs => Some(spec(&hub, address, data, jobs)?),
