@@ -1,53 +1,50 @@
-// One call to the API: JSON in and out, the header that writes with a cookie need, problems as errors.
+// The client that is generated from the API's document: paths, parameters and answers are checked by the compiler. Here
+// are the headers that writes with a cookie need, and problems as errors.
+import createClient from "openapi-fetch";
 import { randomKey } from "../lib/id.ts";
-import { problemOf, unreachable } from "./problem.ts";
+import { Problem, problemOf, unreachable } from "./problem.ts";
+import type { paths } from "./schema.d.ts";
 
 export const BASE = "/api/v1";
 
-export type Query = Record<string, string | number | boolean | null | undefined>;
+export const api = createClient<paths>({ credentials: "same-origin" });
 
-/** `path` with the query's set values. */
-export function url(path: string, query: Query = {}): string {
-  const params = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") params.set(key, String(value));
-  }
+api.use({
+  onRequest({ request }) {
+    if (request.method === "GET") return;
+    request.headers.set("x-gantry-csrf", "1");
+    request.headers.set("idempotency-key", randomKey());
+  },
+  onError({ error }) {
+    return error instanceof DOMException && error.name === "AbortError" ? error : unreachable();
+  },
+});
+
+interface Answer<T> {
+  data?: T;
+  error?: unknown;
+  response: Response;
+}
+
+/** The answer's body; a refusal is thrown as a `Problem`. */
+export async function take<T>(asked: Promise<Answer<T>>): Promise<T> {
+  const { data, error, response } = await asked.catch((thrown: unknown) => {
+    // An answer that claims to be JSON and is not.
+    throw thrown instanceof SyntaxError ? new Problem({ code: "page", status: 502, title: "The hub's answer is broken" }) : thrown;
+  });
+  if (!response.ok) throw problemOf(response.status, error, response.headers.get("x-request-id"));
+  return data as T;
+}
+
+/** The filters that are set. */
+export function filled<T extends object>(query: Record<string, string | number | null | undefined>): T {
+  const set = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return Object.fromEntries(set) as T;
+}
+
+/** An address for what is not fetched as JSON: streams, downloads. */
+export function url(path: string, query: Record<string, string | number | null | undefined> = {}): string {
+  const params = new URLSearchParams(Object.entries(filled<Record<string, string>>(query)).map(([k, v]) => [k, String(v)]));
   const text = params.toString();
   return `${BASE}${path}${text ? `?${text}` : ""}`;
-}
-
-interface Options {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
-  query?: Query;
-  body?: unknown;
-  signal?: AbortSignal | undefined;
-}
-
-export async function call<T>(path: string, options: Options = {}): Promise<T> {
-  const { method = "GET", query = {}, body, signal } = options;
-  const headers: Record<string, string> = { accept: "application/json" };
-  if (method !== "GET") {
-    headers["x-gantry-csrf"] = "1";
-    headers["idempotency-key"] = randomKey();
-  }
-  if (body !== undefined) headers["content-type"] = "application/json";
-  const init: RequestInit = { method, headers, credentials: "same-origin" };
-  if (body !== undefined) init.body = JSON.stringify(body);
-  if (signal) init.signal = signal;
-  let answer: Response;
-  try {
-    answer = await fetch(url(path, query), init);
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw unreachable();
-  }
-  const text = await answer.text();
-  let parsed: unknown = null;
-  try {
-    parsed = text ? JSON.parse(text) : null;
-  } catch {
-    parsed = null;
-  }
-  if (!answer.ok) throw problemOf(answer.status, parsed, answer.headers.get("x-request-id"));
-  return parsed as T;
 }

@@ -26,91 +26,20 @@ export type Runner = Schemas["Runner"];
 export type Job = Omit<Schemas["Job"], "matrix"> & { matrix: Record<string, unknown> | null };
 export type RunDetail = Omit<Schemas["Run"], "jobs"> & { jobs: Job[] };
 
+export type Repo = Schemas["Repo"];
+export type RecentRun = Schemas["RecentRun"];
+export type Workflow = Schemas["WorkflowFile"];
+export type DispatchInput = Schemas["DispatchInput"];
+export type Delivery = Schemas["Event"];
+export type DeliveryDetail = Schemas["EventDetail"];
+export type Token = Schemas["Token"];
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;
 }
 
-export interface RecentRun {
-  run: string;
-  outcome: Outcome | null;
-  duration_ms: number | null;
-  ended_at: string | null;
-}
-
-export interface Repo {
-  name: string;
-  org: string;
-  team: string | null;
-  enabled: boolean;
-  disabled_reason: string | null;
-  source: { kind: "git" | "folder" | "archive"; url: string };
-  forge: string | null;
-  default_branch: string | null;
-  depends_on: string[];
-  registered_by: "file" | "api";
-  created_at: string;
-  open_runs: number;
-  last_run: RunSummary | null;
-  recent: RecentRun[];
-}
-
-export interface DispatchInput {
-  name: string;
-  type: string;
-  description: string | null;
-  required: boolean;
-  default: string | null;
-  options: string[];
-}
-
-export interface Workflow {
-  path: string;
-  name: string;
-  triggers: string[];
-  dispatch: { inputs: DispatchInput[] } | null;
-}
-
-export interface Delivery {
-  id: string;
-  source: string;
-  connection: string | null;
-  delivery: string | null;
-  kind: string;
-  action: string | null;
-  repository: string | null;
-  ref: string | null;
-  sha: string | null;
-  actor: string | null;
-  title: string | null;
-  received_at: string;
-  decided_at: string | null;
-  outcome: string | null;
-  reason: string | null;
-  runs: string[];
-  replay_of: string | null;
-}
-
-export interface DeliveryDetail extends Delivery {
-  headers: Record<string, string> | null;
-  payload: unknown;
-}
-
-export interface Token {
-  id: string;
-  name: string;
-  kind: "access" | "runner-pool" | "runner-once" | "bootstrap";
-  org: string;
-  role: Role | null;
-  repos: string[] | null;
-  pool: string | null;
-  created_by: string | null;
-  created_at: string;
-  expires_at: string | null;
-  last_used_at: string | null;
-  revoked_at: string | null;
-}
-
+/** A line of a log as it rests and travels; its format is the runner's, not the API's. */
 export interface LogLine {
   t: string;
   step?: number;

@@ -1,48 +1,40 @@
 // What the pages change: one function per write.
-import { call } from "./client.ts";
-import { repoPath } from "./queries.ts";
-import type { Repo, Role, RunSummary, Token } from "./types.ts";
+import { api, take } from "./client.ts";
+import { parts } from "./queries.ts";
+import type { components } from "./schema.d.ts";
 
-const post = <T>(path: string, body?: unknown) => call<T>(path, { method: "POST", ...(body === undefined ? {} : { body }) });
+type Schemas = components["schemas"];
 
-export const signIn = (token: string) => post<unknown>("/session", { token });
-export const signOut = () => call<unknown>("/session", { method: "DELETE" });
+export const signIn = (token: string) => take(api.POST("/api/v1/session", { body: { token } }));
+export const signOut = () => take(api.DELETE("/api/v1/session"));
 
 export const setEnabled = (repo: string, enabled: boolean) =>
-  call<Repo>(repoPath(repo), { method: "PATCH", body: { enabled } });
+  take(
+    api.PATCH("/api/v1/repos/{owner}/{name}", { params: { path: parts(repo) }, body: { enabled, disabled_reason: null } }),
+  );
 
-export interface Dispatch {
-  workflow: string;
-  ref?: string;
-  inputs: Record<string, string>;
-}
-export const dispatch = (repo: string, what: Dispatch) => post<{ event: string }>(`${repoPath(repo)}/dispatch`, what);
+export type Dispatch = Omit<Schemas["DispatchRequest"], "event">;
+export const dispatch = (repo: string, what: Dispatch) =>
+  take(
+    api.POST("/api/v1/repos/{owner}/{name}/dispatch", { params: { path: parts(repo) }, body: { ...what, event: null } }),
+  );
 
-export const cancelRun = (run: string, force: boolean) => post<RunSummary>(`/runs/${run}/cancel`, { force });
-export const approveRun = (run: string) => post<RunSummary>(`/runs/${run}/approve`, {});
-export const cancelJob = (job: string) => post<unknown>(`/jobs/${job}/cancel`, {});
+export const cancelRun = (run: string, force: boolean) =>
+  take(api.POST("/api/v1/runs/{run}/cancel", { params: { path: { run } }, body: { reason: null, force } }));
+export const approveRun = (run: string) =>
+  take(api.POST("/api/v1/runs/{run}/approve", { params: { path: { run } }, body: { comment: null } }));
+export const cancelJob = (job: string) =>
+  take(api.POST("/api/v1/jobs/{job}/cancel", { params: { path: { job } }, body: { reason: null, force: false } }));
 
-export interface Rerun {
-  jobs: "all" | "failed" | string[];
-  configuration: "same" | "latest";
-}
-export const rerun = (run: string, what: Rerun) => post<RunSummary>(`/runs/${run}/rerun`, what);
+export const rerun = (run: string, body: Schemas["RerunRequest"]) =>
+  take(api.POST("/api/v1/runs/{run}/rerun", { params: { path: { run } }, body }));
 
-export const replay = (event: string) => post<{ event: string }>(`/events/${event}/replay`);
+export const replay = (event: string) => take(api.POST("/api/v1/events/{event}/replay", { params: { path: { event } } }));
 
-export const drain = (runner: string) => post<unknown>(`/runners/${runner}/drain`);
-export const resume = (runner: string) => post<unknown>(`/runners/${runner}/resume`);
-export const removeRunner = (runner: string) => call<unknown>(`/runners/${runner}`, { method: "DELETE" });
+export const drain = (runner: string) => take(api.POST("/api/v1/runners/{runner}/drain", { params: { path: { runner } } }));
+export const resume = (runner: string) => take(api.POST("/api/v1/runners/{runner}/resume", { params: { path: { runner } } }));
+export const removeRunner = (runner: string) => take(api.DELETE("/api/v1/runners/{runner}", { params: { path: { runner } } }));
 
-export interface NewToken {
-  name: string;
-  kind: Token["kind"];
-  org: string;
-  role?: Role;
-  repos?: string[];
-  pool?: string;
-  expires_in_days?: number;
-}
-export type MadeToken = Token & { secret: string };
-export const createToken = (token: NewToken) => post<MadeToken>("/tokens", token);
-export const revokeToken = (token: string) => call<unknown>(`/tokens/${token}`, { method: "DELETE" });
+export type MadeToken = Schemas["NewToken"];
+export const createToken = (body: Schemas["NewTokenRequest"]) => take(api.POST("/api/v1/tokens", { body }));
+export const revokeToken = (token: string) => take(api.DELETE("/api/v1/tokens/{token}", { params: { path: { token } } }));

@@ -59,9 +59,9 @@ describe("changes from the stream", () => {
   it("put a step where it belongs", () => {
     const { changes, apply, detail } = setUp();
     apply("job", job({ attempts: [{ id: "att_1", steps: [] }] as unknown as Job["attempts"] }));
-    const step = { run: "run_1", job: "job_1", attempt: "att_1", index: 0, name: "Build", state: "running" };
-    apply("step", step);
-    apply("step", { ...step, state: "finished", outcome: "success" });
+    const of = { run: "run_1", job: "job_1", attempt: "att_1" };
+    apply("step", { ...of, step: { index: 0, name: "Build", state: "running" } });
+    apply("step", { ...of, step: { index: 0, name: "Build", state: "finished", outcome: "success" } });
     expect(detail()?.jobs[0]?.attempts[0]?.steps).toEqual([{ index: 0, name: "Build", state: "finished", outcome: "success" }]);
     changes.stop();
   });

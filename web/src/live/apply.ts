@@ -68,9 +68,7 @@ export class Changes {
   }
 
   private step(change: StepChange): void {
-    const run = change.run;
-    if (!run) return;
-    this.client.setQueryData<RunDetail>(["runs", "one", run], (old) =>
+    this.client.setQueryData<RunDetail>(["runs", "one", change.run], (old) =>
       old ? { ...old, jobs: old.jobs.map((job) => withStep(job, change)) } : old,
     );
   }
@@ -97,11 +95,11 @@ export class Changes {
 }
 
 /** A step as the stream tells it: with the attempt that it belongs to. */
-export interface StepChange extends Partial<Step> {
-  run?: string;
-  job?: string;
-  attempt?: string;
-  index?: number;
+export interface StepChange {
+  run: string;
+  job: string;
+  attempt: string;
+  step: Step;
 }
 
 /** A job of the stream may leave out what only a full answer has. */
@@ -109,18 +107,14 @@ function merge(old: Job, job: Job): Job {
   return { ...old, ...job, attempts: job.attempts && job.attempts.length > 0 ? job.attempts : old.attempts };
 }
 
-function withStep(job: Job, change: StepChange): Job {
-  if (!job.attempts.some((attempt) => attempt.id === change.attempt)) return job;
-  const { run: _run, job: _job, attempt: id, ...step } = change;
+function withStep(job: Job, { attempt: id, step }: StepChange): Job {
+  if (!job.attempts.some((attempt) => attempt.id === id)) return job;
   return {
     ...job,
     attempts: job.attempts.map((attempt) => {
       if (attempt.id !== id) return attempt;
-      const known = attempt.steps.some((one) => one.index === step.index);
-      const steps = known
-        ? attempt.steps.map((one) => (one.index === step.index ? { ...one, ...step } : one))
-        : [...attempt.steps, step as Step];
-      return { ...attempt, steps };
+      const others = attempt.steps.filter((one) => one.index !== step.index);
+      return { ...attempt, steps: [...others, step].sort((a, b) => a.index - b.index) };
     }),
   };
 }

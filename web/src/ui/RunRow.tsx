@@ -11,8 +11,9 @@ export function shortRef(ref: string | null): string {
   return (ref ?? "").replace(/^refs\/(heads|tags)\//, "").replace(/^refs\/pull\/(\d+)\/.*/, "PR #$1");
 }
 
+/** Empty for a commit that is not known. */
 export function shortSha(sha: string | null): string {
-  return (sha ?? "").slice(0, 8);
+  return /^0*$/.test(sha ?? "") ? "" : (sha ?? "").slice(0, 8);
 }
 
 export function firstLine(text: string | null): string {
@@ -21,12 +22,17 @@ export function firstLine(text: string | null): string {
 
 /** What a run is called: its message when it has one, else its name. */
 export function runTitle(run: RunSummary): string {
-  return firstLine(run.message) || run.name;
+  return firstLine(run.message) || run.name || `${run.event} in ${run.repository}`;
+}
+
+/** The workflow's name; a run whose workflow could not be read has none. */
+export function workflowName(run: RunSummary): string {
+  return run.workflow.name || run.name || "no workflow";
 }
 
 export function RunRow({ run, repo = true }: { run: RunSummary; repo?: boolean }) {
   const status = statusOf(run);
-  const workflow = run.workflow?.name ?? run.name;
+  const workflow = workflowName(run);
   return (
     <li className="row run-row">
       <StatusFor it={run} word={false} />
@@ -84,8 +90,8 @@ export function RefMark({ run }: { run: Where }) {
           {ref}
         </span>
       )}
-      {run.sha && (
-        <code className="sha" title={run.sha}>
+      {shortSha(run.sha) && (
+        <code className="sha" title={run.sha ?? undefined}>
           {shortSha(run.sha)}
         </code>
       )}

@@ -123,12 +123,10 @@ function Fact({ name, children }: { name: string; children: ReactNode }) {
 function Runs({ event }: { event: string }) {
   const runs = useRuns({ event_id: event });
   return (
-    <section aria-label="Runs of this event">
-      <ul className="rows list">
-        {runs.items?.map((run) => (
-          <RunRow key={run.id} run={run} />
-        ))}
-      </ul>
-    </section>
+    <ul className="rows list" aria-label="Runs of this event">
+      {runs.items?.map((run) => (
+        <RunRow key={run.id} run={run} />
+      ))}
+    </ul>
   );
 }

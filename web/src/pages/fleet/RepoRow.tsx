@@ -2,7 +2,7 @@
 import { Link } from "react-router";
 import type { Repo } from "../../api/types.ts";
 import { ShapeIcon } from "../../ui/Icon.tsx";
-import { firstLine } from "../../ui/RunRow.tsx";
+import { runTitle, workflowName } from "../../ui/RunRow.tsx";
 import { Sparkline } from "../../ui/Sparkline.tsx";
 import { FaultTag, StatusFor } from "../../ui/StatusMark.tsx";
 import { Ago } from "../../ui/Time.tsx";
@@ -29,11 +29,11 @@ export function RepoRow({ repo }: { repo: Repo }) {
         {last ? (
           <>
             <Link to={`/runs/${last.id}`} className="quiet-link">
-              {firstLine(last.message) || last.name}
+              {runTitle(last)}
             </Link>
             <p className="row-sub">
               <span>
-                {last.workflow?.name ?? last.name} <span className="number">#{last.number}</span>
+                {workflowName(last)} <span className="number">#{last.number}</span>
               </span>
               <FaultTag fault={last.fault} />
               <Ago at={last.created_at} />

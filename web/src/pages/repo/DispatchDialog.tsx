@@ -24,7 +24,7 @@ export function DispatchDialog({ repo, branch, workflow, onClose }: Props) {
   const [shown, setShown] = useState<Record<string, string>>({});
   const start = useWrite(
     () =>
-      dispatch(repo, { workflow: workflow.path, ...(ref ? { ref } : {}), inputs: sent(inputs, values) }),
+      dispatch(repo, { workflow: workflow.path, ref: ref || null, inputs: sent(inputs, values) }),
     {
       refresh: ["runs"],
       done: `${workflow.name} is asked for; its run appears in a moment`,

@@ -14,7 +14,7 @@ export function RepoPage({ tab }: { tab: "runs" | "workflows" }) {
   const { owner = "", name = "" } = useParams();
   const full = `${owner}/${name}`;
   const repo = useRepo(full);
-  const workflows = useWorkflows(full, null);
+  const workflows = useWorkflows(full);
   const base = `/repos/${full}`;
   return (
     <>

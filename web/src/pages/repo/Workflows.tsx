@@ -8,7 +8,7 @@ import { Empty, ProblemBox, SkeletonRows } from "../../ui/Problem.tsx";
 import { DispatchDialog } from "./DispatchDialog.tsx";
 
 export function Workflows({ repo, branch }: { repo: string; branch: string | null }) {
-  const workflows = useWorkflows(repo, null);
+  const workflows = useWorkflows(repo);
   const [starting, setStarting] = useState<Workflow | null>(null);
   if (workflows.isPending) return <SkeletonRows rows={4} height={57} />;
   if (workflows.isError) return <ProblemBox error={workflows.error} retry={() => void workflows.refetch()} />;

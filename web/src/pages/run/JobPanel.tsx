@@ -82,7 +82,7 @@ function Usage({ attempt }: { attempt: Attempt }) {
   const { tests } = attempt;
   return (
     <>
-      {cpu > 0 && <span>{(cpu / 1_000).toFixed(1)} CPU-s</span>}
+      {cpu >= 50 && <span>{(cpu / 1_000).toFixed(1)} CPU-s</span>}
       {memory > 0 && <span>{size(memory)} of memory at most</span>}
       {tests && (
         <span>

@@ -1,8 +1,18 @@
 // A step's Markdown summary. It comes from a job, so nothing in it is trusted: no script, no style, no form, no frame,
 // nothing that is loaded from elsewhere.
 import DOMPurify from "dompurify";
-import { marked } from "marked";
+import { Marked } from "marked";
 import { useMemo } from "react";
+
+/** Headings of a summary stand below those of the page. */
+const marked = new Marked({
+  renderer: {
+    heading({ tokens, depth }) {
+      const level = Math.min(6, depth + 2);
+      return `<h${level}>${this.parser.parseInline(tokens)}</h${level}>\n`;
+    },
+  },
+});
 
 export function render(text: string): string {
   const html = marked.parse(text, { async: false, gfm: true });

@@ -2,7 +2,7 @@
 import { Link, useNavigate } from "react-router";
 import type { RunDetail } from "../../api/types.ts";
 import { FaultTag, StatusFor } from "../../ui/StatusMark.tsx";
-import { RefMark, runTitle } from "../../ui/RunRow.tsx";
+import { RefMark, runTitle, workflowName } from "../../ui/RunRow.tsx";
 import { Ago, Took } from "../../ui/Time.tsx";
 import { FAULTS, statusOf } from "../../ui/status.ts";
 import { RunActions } from "./RunActions.tsx";
@@ -17,7 +17,7 @@ export function RunHeader({ run }: { run: RunDetail }) {
         <nav aria-label="Where this page is" className="trail">
           <Link to={`/repos/${run.repository}`}>{run.repository}</Link>
           <span>
-            {run.workflow?.name ?? run.name} <span className="number">#{run.number}</span>
+            {workflowName(run)} <span className="number">#{run.number}</span>
           </span>
         </nav>
         <h1>
