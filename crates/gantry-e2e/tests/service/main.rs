@@ -3,6 +3,8 @@
 //!
 //! `GANTRY_FAULT_SEED` repeats a series of kills, `GANTRY_FAULTS` changes its length.
 
+#![allow(clippy::unwrap_used)]
+
 mod faults;
 mod hub;
 mod runner;

@@ -93,7 +93,7 @@ async fn a_runner_joins_from_another_network_and_takes_work() {
     let elsewhere = match Elsewhere::new() {
         Ok(elsewhere) => elsewhere,
         Err(error) => {
-            gantry_testkit::skip(&format!("network namespaces: {error}"));
+            gantry_testkit::skip(format!("network namespaces: {error}"));
             return;
         }
     };

@@ -100,7 +100,7 @@ async fn show(client: &ApiClient, repo: &str, json: bool) -> Done {
         Ok(files) => text += &workflows(&files),
         // What is known is shown, also of a repository that cannot be read now.
         Err(error) => {
-            text += &format!("  workflows  {}\n", super::failure("read them", &error).message)
+            text += &format!("  workflows  {}\n", super::failure("read them", &error).message);
         }
     }
     out::answer(false, &(), &text)

@@ -179,7 +179,7 @@ impl<'a> Choices<'a> {
             tools: &args.tools,
             learn_egress: args.learn_egress,
             offline: args.offline,
-            runtime: args.runtime.map(|r| r.as_str()),
+            runtime: args.runtime.map(crate::cli::RuntimeArg::as_str),
             isolation: Some(args.isolation.as_str()),
         }
     }
