@@ -102,8 +102,9 @@ async fn a_runner_joins_from_another_network_and_takes_work() {
     let mut hub = Hub::start(&hub_file(&forge), "10.213.7.1", 0).await.unwrap();
     let state = tempfile::tempdir().unwrap();
     let exe = std::env::current_exe().unwrap();
-    let runner = Command::new("ip")
-        .args(["netns", "exec", &elsewhere.0])
+    // `ip netns exec` would hide the control groups behind a fresh /sys.
+    let runner = Command::new("nsenter")
+        .arg(format!("--net=/run/netns/{}", elsewhere.0))
         .arg(exe.parent().unwrap().parent().unwrap().join("gantry"))
         .args(["runner", "--hub", &hub.url, "--name", "far", "--label", "far-away", "--jobs", "1"])
         .arg("--data-dir")
