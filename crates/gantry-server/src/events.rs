@@ -4,9 +4,11 @@
 use gantry_core::{
     AttemptId, EventId, JobId, JobState, RunId, RunState, StepState, Timestamp, Verdict,
 };
+use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RunEvent {
     /// A run was stored, planned or refused.
     RunStored {
@@ -86,6 +88,10 @@ pub enum RunEvent {
         /// The event.
         event: EventId,
     },
+    /// What is registered changed.
+    RegistryChanged,
+    /// Some of what other processes of the service did is not known: whoever follows has to look anew.
+    Missed,
     /// Something about a submission that people should know.
     Note {
         /// Submission.

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use axum::serve::ListenerExt as _;
 use gantry_api::lease::Secret;
-use gantry_core::{EventId, RunId, Timestamp};
+use gantry_core::{Digest, EventId, RunId, Timestamp};
 use gantry_depot::{Depot, LogSync, Logs};
 use gantry_store::Db;
-use gantry_store::hubs::HubRecord;
+use gantry_store::hubs::{HubRecord, Serving};
 use gantry_store::submissions::SubmissionRecord;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::prepare::{Origin, SnapshotCache};
@@ -21,7 +21,8 @@ use crate::fleet::Fleet;
 use crate::ids::{digest, fresh, now, token};
 use crate::instance::{self, InstanceLock};
 use crate::query::{Reader, store_path};
-use crate::service::lead::Lead;
+use crate::service::lead::{Lead, Standing};
+use crate::service::seat::{Held, Seat};
 use crate::service::{self, Service, ServiceConfig};
 use crate::state::{Live, Shared};
 use crate::{HubError, http};
@@ -46,6 +47,8 @@ pub struct HubOptions {
     pub database: Option<Secret>,
     /// Address that people reach the hub at, for links.
     pub public_url: Option<String>,
+    /// Address that the other processes of the service reach this one at; without one it is never asked for them.
+    pub own_url: Option<String>,
     /// What the API allows.
     pub api: http::ApiLimits,
 }
@@ -60,6 +63,7 @@ impl Default for HubOptions {
             token: None,
             database: None,
             public_url: None,
+            own_url: None,
             api: http::ApiLimits::default(),
         }
     }
@@ -71,13 +75,11 @@ impl Default for HubOptions {
 pub struct Hub {
     shared: Arc<Shared>,
     token: Secret,
-    driver: tokio::task::JoinHandle<()>,
+    held: Arc<Held>,
     stop: CancellationToken,
     lock: InstanceLock,
     /// Held by the one service of a data directory.
     serving: Option<InstanceLock>,
-    /// The lease of the service.
-    lead: Option<Lead>,
 }
 
 impl Hub {
@@ -89,12 +91,26 @@ impl Hub {
         Self::start(dir, options, None).await
     }
 
-    /// Opens or makes the data directory `dir` as the one service of it, and goes on with what the service had
-    /// begun.
+    /// Opens or makes the data directory `dir` as a service, waits until this process leads it, and goes on with what
+    /// the service had begun.
     ///
     /// # Errors
-    /// As [`Hub::open`]; or another process serves the directory.
+    /// As [`Hub::join_service`]; or the hub was stopped.
     pub async fn open_service(
+        dir: &Path,
+        options: HubOptions,
+        config: ServiceConfig,
+    ) -> Result<Self, HubError> {
+        let hub = Self::join_service(dir, options, config).await?;
+        if hub.until_leading().await { Ok(hub) } else { Err(HubError::Closed) }
+    }
+
+    /// Opens or makes the data directory `dir` as one of the processes of a service. It leads if no other does; else it
+    /// answers what it can, hands the rest to the leader, and takes over when that one falls silent.
+    ///
+    /// # Errors
+    /// As [`Hub::open`]; or another process serves the directory, and the store is in it.
+    pub async fn join_service(
         dir: &Path,
         options: HubOptions,
         config: ServiceConfig,
@@ -123,18 +139,12 @@ impl Hub {
         let db = open_store(dir, &options).await?;
         let depot = Depot::open_as(&dir.join("blobs"), &id)?;
         let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
-        let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
-        db.write(move |tx| Box::pin(async move { tx.hub_insert(&hub).await })).await?;
-        instance::take_over_the_dead(&db, &logs, dir).await?;
-        crate::collect::expired(&db, &depot, now()).await?;
         let secret = match &options.token {
             Some(given) => given.clone(),
             None => Secret(token()?),
         };
-        let lead = match &config {
-            Some(_) => Some(Lead::take(&db, &id, serving.is_some()).await?),
-            None => None,
-        };
+        let record = record(&id, &options, &digest(secret.0.as_bytes()));
+        db.write(move |tx| Box::pin(async move { tx.hub_insert(&record).await })).await?;
         let service = match config {
             Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
             None => None,
@@ -142,6 +152,7 @@ impl Hub {
         let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
         let (pokes, waiting) = mpsc::unbounded_channel();
         let events = broadcast::channel(EVENT_BUFFER).0;
+        let standing = if service.is_some() { Standing::Follows(None) } else { Standing::Leads };
         let shared = Arc::new(Shared {
             domain,
             id,
@@ -156,20 +167,61 @@ impl Hub {
             token: digest(secret.0.as_bytes()),
             changes: http::Changes::start(events.subscribe()),
             events,
+            told: broadcast::channel(EVENT_BUFFER).0,
+            standing: watch::channel(standing).0,
+            forwarder: http::Forwarder::new(),
             pokes,
             live: Mutex::new(Live::default()),
             snapshots: SnapshotCache::default(),
         });
-        let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
-        let stop = CancellationToken::new();
-        let hub = Self { shared, token: secret, driver, stop, lock, serving, lead };
-        if hub.shared.service.is_some() {
-            service::start(&hub.shared, &hub.stop).await?;
-            if let Some(lead) = &hub.lead {
-                tokio::spawn(lead.clone().keep(hub.shared.db.clone(), hub.stop.clone()));
-            }
-        }
+        let hub = Self {
+            shared,
+            token: secret,
+            held: Arc::default(),
+            stop: CancellationToken::new(),
+            lock,
+            serving,
+        };
+        hub.begin(waiting).await?;
         Ok(hub)
+    }
+
+    /// Drives, leads or follows, as it fits.
+    async fn begin(&self, pokes: mpsc::UnboundedReceiver<Poke>) -> Result<(), HubError> {
+        let shared = &self.shared;
+        let (held, stop) = (Arc::clone(&self.held), self.stop.clone());
+        let seat = Seat { shared: Arc::clone(shared), held, pokes, stop };
+        if shared.service.is_none() {
+            instance::take_over_the_dead(&shared.db, &shared.logs, &shared.dir).await?;
+            crate::collect::expired(&shared.db, &shared.depot, now()).await?;
+            seat.drive();
+            return Ok(());
+        }
+        service::feed::start(shared, &self.stop);
+        match Lead::try_take(&shared.db, &shared.id, self.serving.is_some()).await? {
+            Some(lead) => seat.take(lead).await?,
+            None => drop(tokio::spawn(seat.wait())),
+        }
+        Ok(())
+    }
+
+    /// Waits until this process leads; says whether it does, and was not stopped before.
+    pub async fn until_leading(&self) -> bool {
+        let mut standing = self.shared.standing.subscribe();
+        tokio::select! {
+            leads = standing.wait_for(|s| *s == Standing::Leads) => leads.is_ok(),
+            () = self.stop.cancelled() => false,
+        }
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self) -> bool {
+        *self.shared.standing.borrow() == Standing::Leads
+    }
+
+    /// Waits until the hub stops by itself, because another process leads in its place.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 
     /// The token that registers runners.
@@ -263,6 +315,10 @@ impl Hub {
     /// # Errors
     /// The store fails, or the hub is closed.
     pub async fn runner_lost(&self, name: &str, reason: &str) -> Result<(), HubError> {
+        if !self.leads() {
+            // The leader takes the jobs back when their leases run out.
+            return Ok(());
+        }
         let (done, answer) = oneshot::channel();
         let (name, reason) = (name.to_owned(), reason.to_owned());
         self.shared.poke(Poke::Lost(Loss { name, reason, done }));
@@ -321,7 +377,7 @@ impl Hub {
         let shared = &self.shared;
         instance::end_all_of(&shared.db, &shared.logs, &shared.id, "it was shut down").await?;
         instance::remove_scratch(&shared.dir, &shared.id);
-        if let Some(lead) = &self.lead {
+        if let Some(lead) = self.held.lead() {
             lead.resign(&shared.db).await;
         }
         self.lock.remove();
@@ -336,7 +392,7 @@ impl Hub {
     /// Renews the lead no more, as a process that is paused: for tests of what follows.
     #[doc(hidden)]
     pub fn pause_lead(&self) {
-        if let Some(lead) = &self.lead {
+        if let Some(lead) = self.held.lead() {
             lead.pause();
         }
     }
@@ -349,13 +405,23 @@ impl Hub {
     /// Stops driver and routes at once and writes nothing more, as a killed process would.
     pub fn kill(&self) {
         self.stop.cancel();
-        self.driver.abort();
+        self.held.abort();
     }
 }
 
 impl Drop for Hub {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+fn record(id: &str, options: &HubOptions, token: &Digest) -> HubRecord {
+    let serving = |url: &String| Serving { url: url.clone(), token: token.clone(), seen: now() };
+    HubRecord {
+        id: id.to_owned(),
+        pid: std::process::id(),
+        started: now(),
+        serving: options.own_url.as_ref().map(serving),
     }
 }
 

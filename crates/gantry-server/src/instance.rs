@@ -16,6 +16,7 @@ use gantry_store::{Db, StoreError, Tx};
 use crate::HubError;
 use crate::ids::now;
 use crate::query::store_path;
+use crate::service::lead::GONE_MS;
 
 /// How the id of every hub begins.
 pub(crate) const ID_PREFIX: &str = "hub_";
@@ -88,6 +89,10 @@ pub async fn take_over_the_dead(db: &Db, logs: &Logs, dir: &Path) -> Result<u32,
     let mut ended = 0;
     let open = db.read().await?.hub_list_open().await?;
     for hub in open {
+        // A process of the service may be on another machine, where its lock is.
+        if hub.serving.as_ref().is_some_and(|s| now().ms_since(s.seen) < GONE_MS) {
+            continue;
+        }
         let Some(lock) = InstanceLock::of_the_dead(&locks, &hub.id)? else { continue };
         ended += end_all_of(db, logs, &hub.id, "the process ended without saying so").await?;
         lock.remove();

@@ -12,15 +12,16 @@ use gantry_store::Db;
 use gantry_store::runners::RunnerRecord;
 use gantry_workflow::plan::Plan;
 use indexmap::IndexMap;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::driver::Poke;
 use crate::driver::prepare::SnapshotCache;
 use crate::events::RunEvent;
 use crate::fleet::RepoSettings;
-use crate::http::{Changes, Remembered};
+use crate::http::{Changes, Forwarder, Remembered};
 use crate::hub::HubOptions;
 use crate::service::Service;
+use crate::service::lead::Standing;
 
 /// Shared by everything inside one hub.
 #[derive(Debug)]
@@ -43,7 +44,14 @@ pub(crate) struct Shared {
     pub service: Option<Arc<Service>>,
     /// Digest of the registration token.
     pub token: Digest,
+    /// What happens, here and at the other processes of the service.
     pub events: broadcast::Sender<RunEvent>,
+    /// What happens here.
+    pub told: broadcast::Sender<RunEvent>,
+    /// How this process stands to the others.
+    pub standing: watch::Sender<Standing>,
+    /// Asks the process that leads.
+    pub forwarder: Forwarder,
     pub pokes: mpsc::UnboundedSender<Poke>,
     pub live: Mutex<Live>,
     /// Sources that were read lately.
@@ -114,8 +122,9 @@ impl Shared {
         self.live().submissions.get(&id).cloned()
     }
 
-    /// Tells subscribers; nobody may listen.
+    /// Tells subscribers, and the other processes; nobody may listen.
     pub fn tell(&self, event: RunEvent) {
+        let _ = self.told.send(event.clone());
         let _ = self.events.send(event);
     }
 

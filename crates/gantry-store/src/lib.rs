@@ -15,6 +15,7 @@ pub mod decisions;
 pub mod engine;
 pub mod error;
 pub mod events;
+pub mod feed;
 pub mod files;
 pub mod hubs;
 pub mod jobs;
@@ -50,6 +51,8 @@ use writer::Writer;
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
+/// Connections beside those on PostgreSQL: of the writer, and for listening to other processes.
+const OWN: u32 = 2;
 /// Longest wait for another process's write on SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -121,7 +124,8 @@ impl Db {
     /// # Errors
     /// The server refuses, or the schema is newer than this program.
     pub async fn open_postgres(options: PgConnectOptions) -> Result<Self, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(READERS + 1).connect_with(options).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(READERS + OWN).connect_with(options).await?;
         let mut conn = Conn::Pg(pool.acquire().await?);
         schema::migrate(&mut conn).await?;
         let writer = Writer::start(conn, Some(pool.clone()));

@@ -2,18 +2,30 @@
 
 use gantry_core::Timestamp;
 
-use crate::engine::{Conn, Tx, vals};
+use crate::engine::{Conn, Row, Tx, vals};
 use crate::error::StoreError;
 use crate::statements;
 
+/// Where a ref pointed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefRecord {
+    /// Full name.
+    pub git_ref: String,
+    /// Commit.
+    pub sha: String,
+    /// When it was first seen there.
+    pub seen: Timestamp,
+}
+
 impl Conn {
-    /// The refs of a repository with their commits, by name.
-    pub async fn ref_list(
-        &mut self,
-        repository: &str,
-    ) -> Result<Vec<(String, String)>, StoreError> {
+    /// The refs of a repository, by name.
+    pub async fn ref_list(&mut self, repository: &str) -> Result<Vec<RefRecord>, StoreError> {
         let rows = self.rows(statements::REF_LIST, vals![repository]).await?;
-        rows.iter().map(|row| Ok((row.text("git_ref")?, row.text("sha")?))).collect()
+        let read = |row: &Row| {
+            let (git_ref, sha) = (row.text("git_ref")?, row.text("sha")?);
+            Ok(RefRecord { git_ref, sha, seen: row.time("seen_us")? })
+        };
+        rows.iter().map(read).collect()
     }
 }
 

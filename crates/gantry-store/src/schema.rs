@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0007_access.sql"),
     include_str!("../schema/0008_statuses.sql"),
     include_str!("../schema/0009_leaders.sql"),
+    include_str!("../schema/0010_hubs.sql"),
 ];
 
 fn newest() -> i64 {

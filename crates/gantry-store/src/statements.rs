@@ -81,8 +81,9 @@ statements! {
     LEADER_FETCH = "SELECT holder, epoch, expires_us FROM leaders WHERE name = $1";
     LEADER_GUARD_LITE = "SELECT epoch FROM leaders WHERE name = 'service'";
 
-    HUB_INSERT = "INSERT INTO hubs (id, pid, started_us) VALUES ($1, $2, $3)";
-    HUB_LIST_OPEN = "SELECT id, pid, started_us, ended_us, end_reason FROM hubs WHERE ended_us IS NULL ORDER BY started_us";
+    HUB_INSERT = "INSERT INTO hubs (id, pid, started_us, url, token, seen_us) VALUES ($1, $2, $3, $4, $5, $6)";
+    HUB_SEEN = "UPDATE hubs SET seen_us = $2 WHERE id = $1";
+    HUB_LIST_OPEN = "SELECT id, pid, started_us, url, token, seen_us FROM hubs WHERE ended_us IS NULL ORDER BY started_us";
     HUB_END = "UPDATE hubs SET ended_us = $2, end_reason = $3 WHERE id = $1 AND ended_us IS NULL";
 
     SUBMISSION_INSERT = "INSERT INTO submissions (id, hub, event, detail, created_us) VALUES ($1, $2, $3, $4, $5)";
@@ -127,7 +128,7 @@ statements! {
     REPO_SET_DISABLED = "UPDATE repos SET disabled_reason = $2 WHERE name = $1 AND removed_us IS NULL";
     REPO_SET_BRANCH = "UPDATE repos SET default_branch = $2 WHERE name = $1";
     REPO_REMOVE = "UPDATE repos SET removed_us = $2 WHERE name = $1 AND removed_us IS NULL";
-    REF_LIST = "SELECT git_ref, sha FROM refs WHERE repository = $1 ORDER BY git_ref";
+    REF_LIST = "SELECT git_ref, sha, seen_us FROM refs WHERE repository = $1 ORDER BY git_ref";
     REF_PUT = "INSERT INTO refs (repository, git_ref, sha, seen_us) VALUES ($1, $2, $3, $4) ON CONFLICT (repository, git_ref) DO UPDATE SET sha = $3, seen_us = $4";
     REF_DELETE = "DELETE FROM refs WHERE repository = $1 AND git_ref = $2";
     SCHEDULE_LIST = "SELECT repository, workflow_path, cron, timezone, sha, due_us FROM schedules WHERE repository = $1 ORDER BY workflow_path, cron";

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use super::Refusal;
 use crate::credentials::{self, KIND_ONCE};
 use crate::ids::{digest, now};
+use crate::service::lead::GONE_MS;
 use crate::state::{LiveRun, Shared};
 
 /// A lease with its attempt, asked for by the runner that holds it.
@@ -46,7 +47,8 @@ fn same(a: &Digest, b: &Digest) -> bool {
 ///
 /// A token for one runner is used up by this.
 pub(crate) async fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<String, Refusal> {
-    if same(&bearer(headers)?, &shared.token) {
+    let sent = bearer(headers)?;
+    if same(&sent, &shared.token) || is_of_another_process(shared, &sent).await? {
         return Ok(DEFAULT_POOL.to_owned());
     }
     let sent = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
@@ -65,6 +67,18 @@ pub(crate) async fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<St
         }
     }
     Ok(token.pool.unwrap_or_else(|| DEFAULT_POOL.to_owned()))
+}
+
+/// Whether it is the registration token of another process of the service, whose own runner comes here.
+async fn is_of_another_process(shared: &Shared, sent: &Digest) -> Result<bool, Refusal> {
+    if shared.service.is_none() {
+        return Ok(false);
+    }
+    let since = now().0 - (GONE_MS * 1000) as i64;
+    let hubs = shared.db.read().await?.hub_list_open().await?;
+    let serving = hubs.into_iter().filter_map(|h| h.serving).filter(|s| s.seen.0 >= since);
+    // All of them are compared: how long it takes says nothing.
+    Ok(serving.fold(false, |known, s| same(sent, &s.token) | known))
 }
 
 /// The runner `id`, when its token is the one sent.

@@ -10,6 +10,7 @@ mod auth;
 mod caches;
 mod complete;
 mod endpoints;
+mod forward;
 mod guard;
 mod hooks;
 mod input;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use gantry_api::problem::code;
@@ -35,6 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) use api::Changes;
 pub use api::document as openapi;
 pub use endpoints::table as endpoints;
+pub(crate) use forward::Forwarder;
 pub(crate) use limits::Remembered;
 pub use limits::{ApiLimits, Rate};
 pub(crate) use refusal::Refusal;
@@ -72,7 +75,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .method_not_allowed_fallback(no_route)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
         .layer(CatchPanicLayer::custom(|_| Refusal::internal().into_response()))
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), guard::watch))
+        .layer(from_fn_with_state(Arc::clone(&shared), forward::forward))
+        .layer(from_fn_with_state(Arc::clone(&shared), guard::watch))
         .with_state(shared)
 }
 

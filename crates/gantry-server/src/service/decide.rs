@@ -1,10 +1,53 @@
 //! What follows from an event: a fleet to prepare, or nothing and why. Values in, a decision out.
 
+use gantry_core::Timestamp;
 use gantry_store::events::EventRecord;
 
 use super::registry::{Registered, Registry};
 use super::trigger::{Pull, REGISTERED, Trigger};
 use crate::fleet::{EventFacts, Filters, Fleet, FleetEvent, FleetRepo, Source, Tier};
+
+/// After so many failed tries an event is decided as failed.
+const MAX_TRIES: u32 = 12;
+/// Pause after the first failed try; each one doubles it.
+const FIRST_PAUSE_MS: u64 = 2_000;
+/// Longest pause between two tries.
+const MAX_PAUSE_MS: u64 = 10 * 60 * 1_000;
+
+/// How long an event waits that could not be decided `tries` times before; `None` when it has failed for good.
+pub(super) fn pause_ms(tries: u32) -> Option<u64> {
+    let doubled = FIRST_PAUSE_MS << tries.min(20);
+    (tries < MAX_TRIES).then_some(doubled.min(MAX_PAUSE_MS))
+}
+
+/// Whether a delivery told of a push that polling sees, whose ref was seen elsewhere at `since`: one that came earlier
+/// told of an older push to the same commit. `events` are those about ref and commit.
+pub(super) fn is_told(events: &[EventRecord], since: Timestamp) -> bool {
+    events.iter().any(|e| is_push(e) && !is_polled(e) && e.received >= since)
+}
+
+/// Why the delivery of a push changes nothing: polling had found it. Every push that was found stands for one delivery.
+/// `others` are the events about ref and commit.
+pub(super) fn seen_already(record: &EventRecord, others: &[EventRecord]) -> Option<String> {
+    if !is_push(record) || is_polled(record) {
+        return None;
+    }
+    let reason = |o: &EventRecord| format!("the same push was seen as {} ({})", o.id, o.source);
+    let runs = |o: &EventRecord| matches!(o.outcome.as_deref(), None | Some("runs" | "nothing"));
+    let is_spent = |o: &EventRecord| {
+        others.iter().any(|other| other.id != record.id && other.reason == Some(reason(o)))
+    };
+    let found = |o: &&EventRecord| is_push(o) && is_polled(o) && runs(o) && !is_spent(o);
+    others.iter().find(found).map(reason)
+}
+
+fn is_push(event: &EventRecord) -> bool {
+    event.kind == "push" && event.replay_of.is_none()
+}
+
+fn is_polled(event: &EventRecord) -> bool {
+    event.source == "poll"
+}
 
 /// What follows from an event.
 #[derive(Debug)]
@@ -113,5 +156,66 @@ fn facts(trigger: &Trigger, known_actor: bool) -> EventFacts {
         }),
         title: trigger.title.clone(),
         pull_request: Some(*number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gantry_core::EventId;
+
+    fn push(n: u128, source: &str, at: i64) -> EventRecord {
+        EventRecord {
+            id: EventId(uuid::Uuid::from_u128(n)),
+            source: source.to_owned(),
+            connection: source.to_owned(),
+            delivery: n.to_string(),
+            kind: "push".to_owned(),
+            action: None,
+            repository: "acme/app".to_owned(),
+            git_ref: Some("refs/heads/main".to_owned()),
+            sha: Some("a".to_owned()),
+            actor: None,
+            title: None,
+            headers: String::new(),
+            payload: String::new(),
+            replay_of: None,
+            received: Timestamp(at),
+            decided: Some(Timestamp(at)),
+            outcome: Some("runs".to_owned()),
+            reason: None,
+            tries: 0,
+            next_try: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn a_delivery_tells_of_what_came_after_the_last_look_and_no_longer() {
+        let told = [push(1, "gitea", 50)];
+        assert!(is_told(&told, Timestamp(50)));
+        assert!(!is_told(&told, Timestamp(51)), "it told of the push before");
+        assert!(!is_told(&[push(1, "poll", 50)], Timestamp(0)), "what polling found tells nothing");
+    }
+
+    #[test]
+    fn what_polling_found_stands_for_one_delivery() {
+        let (polled, late) = (push(1, "poll", 1), push(2, "gitea", 2));
+        let why = seen_already(&late, &[late.clone(), polled.clone()]);
+        assert_eq!(why, Some(format!("the same push was seen as {} (poll)", polled.id)));
+        // The branch is set back to the commit later: another delivery, another run.
+        let ignored = EventRecord { outcome: Some("ignored".to_owned()), reason: why, ..late };
+        let again = push(3, "gitea", 3);
+        assert_eq!(seen_already(&again, &[again.clone(), ignored, polled.clone()]), None);
+        let replay = EventRecord { replay_of: Some(polled.id), ..again.clone() };
+        assert_eq!(seen_already(&replay, std::slice::from_ref(&polled)), None);
+        assert_eq!(seen_already(&polled, &[again, polled.clone()]), None);
+    }
+
+    #[test]
+    fn pauses_double_up_to_a_limit_and_end() {
+        assert_eq!(pause_ms(0), Some(2_000));
+        assert_eq!(pause_ms(3), Some(16_000));
+        assert_eq!(pause_ms(11), Some(600_000));
+        assert_eq!(pause_ms(12), None);
     }
 }

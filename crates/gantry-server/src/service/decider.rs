@@ -13,7 +13,7 @@ use gantry_store::events::EventRecord;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Decision, decide};
+use super::decide::{self, Decision};
 use super::trigger;
 use crate::HubError;
 use crate::driver::prepare::{Origin, Prepared, prepare};
@@ -28,12 +28,6 @@ const AT_ONCE: usize = 4;
 const LOOK: u32 = 512;
 /// A look without being woken.
 const TICK: Duration = Duration::from_secs(5);
-/// After so many failed tries an event is decided as failed.
-const MAX_TRIES: u32 = 12;
-/// Pause after the first failed try; each one doubles it.
-const FIRST_PAUSE_MS: u64 = 2_000;
-/// Longest pause between two tries.
-const MAX_PAUSE_MS: u64 = 10 * 60 * 1_000;
 
 /// Decides until it is stopped.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
@@ -117,7 +111,7 @@ async fn one(shared: &Arc<Shared>, record: &EventRecord) -> Result<(), HubError>
     let actor = trigger.as_ref().map(|t| t.actor.clone()).unwrap_or_default();
     let known_actor =
         shared.db.read().await?.run_is_known_actor(&record.repository, &actor).await?;
-    let fleet = match decide(&registry, record, trigger, known_actor) {
+    let fleet = match decide::decide(&registry, record, trigger, known_actor) {
         Decision::Ignore(why) => return end(shared, record.id, "ignored", why).await,
         Decision::Refuse(why) => return end(shared, record.id, "refused", why).await,
         Decision::Plan(fleet) => fleet,
@@ -125,7 +119,7 @@ async fn one(shared: &Arc<Shared>, record: &EventRecord) -> Result<(), HubError>
     if let Some(why) = seen_already(shared, record).await? {
         return end(shared, record.id, "ignored", why).await;
     }
-    let origin = Origin::Event { may_wait: record.tries < MAX_TRIES };
+    let origin = Origin::Event { may_wait: decide::pause_ms(record.tries).is_some() };
     match prepare(shared, record.id, &fleet, origin).await? {
         Prepared::Later(why) => put_off(shared, record, why).await,
         Prepared::Decided => Ok(()),
@@ -139,20 +133,9 @@ async fn one(shared: &Arc<Shared>, record: &EventRecord) -> Result<(), HubError>
 /// Why a push was seen already: polling found it before its delivery came.
 async fn seen_already(shared: &Shared, record: &EventRecord) -> Result<Option<String>, HubError> {
     let (Some(git_ref), Some(sha)) = (&record.git_ref, &record.sha) else { return Ok(None) };
-    if record.kind != "push" || record.replay_of.is_some() {
-        return Ok(None);
-    }
     let mut conn = shared.db.read().await?;
     let others = conn.event_list_by_commit(&record.repository, git_ref, sha).await?;
-    let from_poll = record.source == "poll";
-    let same = others.iter().find(|o| {
-        o.id != record.id
-            && o.kind == "push"
-            && o.replay_of.is_none()
-            && (o.source == "poll") != from_poll
-            && o.decided.is_some()
-    });
-    Ok(same.map(|o| format!("the same push was seen as {} ({})", o.id, o.source)))
+    Ok(decide::seen_already(record, &others))
 }
 
 async fn end(
@@ -173,11 +156,10 @@ async fn end(
 
 /// Tries an event again later; after too many tries it has failed.
 async fn put_off(shared: &Shared, record: &EventRecord, why: String) -> Result<(), HubError> {
-    if record.tries >= MAX_TRIES {
+    let Some(pause) = decide::pause_ms(record.tries) else {
         let reason = format!("given up after {} tries: {why}", record.tries + 1);
         return end(shared, record.id, "failed", reason).await;
-    }
-    let pause = (FIRST_PAUSE_MS << record.tries.min(20)).min(MAX_PAUSE_MS);
+    };
     let (event, due) = (record.id, now().plus_ms(pause));
     let reason = format!("tried again after {}: {why}", Timestamp(due.0).rfc3339());
     shared

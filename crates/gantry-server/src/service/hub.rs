@@ -37,8 +37,7 @@ impl Hub {
     /// # Errors
     /// The hub is no service, or the store fails.
     pub async fn reload(&self, config: ServiceConfig) -> Result<(), HubError> {
-        let shared = self.shared();
-        shared.service.as_ref().ok_or(HubError::Private)?.reload(&shared.db, config).await
+        super::reload(self.shared(), config).await
     }
 
     /// Takes an event that somebody makes.
@@ -146,7 +145,7 @@ pub(crate) async fn add_repo(shared: &Shared, repo: NewRepo) -> Result<(), HubEr
         created: now(),
     };
     shared.db.write(move |tx| Box::pin(async move { tx.repo_put(&record).await })).await?;
-    service.refresh(&shared.db).await
+    super::changed(shared).await
 }
 
 /// Switches a repository off for a reason, or on again.
@@ -167,7 +166,7 @@ pub(crate) async fn set_disabled(
             Box::pin(async move { tx.repo_set_disabled(&name, reason.as_deref()).await })
         })
         .await?;
-    service.refresh(&shared.db).await
+    super::changed(shared).await
 }
 
 /// Forgets a repository that was registered at run time; its runs stay.
@@ -185,7 +184,7 @@ pub(crate) async fn remove_repo(shared: &Shared, name: &str) -> Result<(), HubEr
         )));
     }
     shared.db.write(move |tx| Box::pin(async move { tx.repo_remove(&name, now()).await })).await?;
-    service.refresh(&shared.db).await
+    super::changed(shared).await
 }
 
 fn unknown(name: &str) -> HubError {

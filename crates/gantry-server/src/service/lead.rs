@@ -1,6 +1,6 @@
-//! Who leads the service: one process at a time, by a lease in the store that it has to renew. The others wait, and
-//! take over within seconds when it falls silent. A leader that was paused and comes back finds itself fenced: its
-//! store refuses every write.
+//! Who leads the service: one process at a time, by a lease in the store that it has to renew. The others answer what
+//! they can by themselves and hand the rest to it, and take over within seconds when it falls silent. A leader that was
+//! paused and comes back finds itself fenced: its store refuses every write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use gantry_core::Timestamp;
 use gantry_store::{Db, StoreError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::HubError;
@@ -18,6 +19,17 @@ use crate::ids::now;
 const TERM_MS: u64 = 4_000;
 /// Time between two renewals, and between two looks of those who wait.
 const RENEW_EVERY: Duration = Duration::from_millis(1_000);
+/// A process that was not heard of for so long is gone, in milliseconds.
+pub(crate) const GONE_MS: u64 = 15_000;
+
+/// How a process stands to the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It moves everything on; a private hub always does.
+    Leads,
+    /// Another one does, at this address; `None` while there is none.
+    Follows(Option<Arc<str>>),
+}
 
 /// The lead of this process.
 #[derive(Debug, Clone)]
@@ -32,34 +44,61 @@ fn until() -> Timestamp {
 }
 
 impl Lead {
-    /// Waits for the lead and takes it; `alone` says that nobody else can have it, whatever the store says.
+    /// Takes the lead if nobody has it; `alone` says that nobody else can have it, whatever the store says.
     ///
     /// # Errors
     /// The store fails.
-    pub(crate) async fn take(db: &Db, holder: &str, alone: bool) -> Result<Self, HubError> {
-        let mut told = false;
-        loop {
-            let name = holder.to_owned();
-            let taken: Result<Option<u64>, StoreError> = db
-                .write(move |tx| {
-                    Box::pin(async move {
-                        let at = if alone { Timestamp(i64::MAX) } else { now() };
-                        tx.leader_take(&name, at, until()).await
-                    })
+    pub(crate) async fn try_take(
+        db: &Db,
+        holder: &str,
+        alone: bool,
+    ) -> Result<Option<Self>, HubError> {
+        let name = holder.to_owned();
+        let taken: Result<Option<u64>, StoreError> = db
+            .write(move |tx| {
+                Box::pin(async move {
+                    let at = if alone { Timestamp(i64::MAX) } else { now() };
+                    tx.leader_take(&name, at, until()).await
                 })
-                .await;
-            if let Some(epoch) = taken? {
-                db.fence(epoch);
-                tracing::info!(epoch, "this hub leads the service");
-                let paused = Arc::default();
-                return Ok(Self { holder: holder.to_owned(), epoch, paused });
+            })
+            .await;
+        let Some(epoch) = taken? else { return Ok(None) };
+        db.fence(epoch);
+        tracing::info!(epoch, "this hub leads the service");
+        Ok(Some(Self { holder: holder.to_owned(), epoch, paused: Arc::default() }))
+    }
+
+    /// Follows the leader until there is none, then takes its place; `None` when the hub stops before.
+    pub(crate) async fn wait(
+        db: &Db,
+        holder: &str,
+        standing: &watch::Sender<Standing>,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
+        loop {
+            match leader(db, holder).await {
+                Ok(url) => {
+                    let follows = Standing::Follows(url);
+                    if standing
+                        .send_if_modified(|s| std::mem::replace(s, follows.clone()) != follows)
+                    {
+                        tracing::info!(
+                            ?follows,
+                            "another hub leads, or none yet; this one follows"
+                        );
+                    }
+                }
+                Err(error) => tracing::warn!(error = chain(&error), "the leader is not known"),
             }
-            if !told {
-                let leader = db.read().await?.leader_fetch().await?;
-                tracing::info!(leader = leader.holder, "another hub leads; waiting to take over");
-                told = true;
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(RENEW_EVERY) => {}
             }
-            tokio::time::sleep(RENEW_EVERY).await;
+            match Self::try_take(db, holder, false).await {
+                Ok(Some(lead)) => return Some(lead),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(error = chain(&error), "the lead cannot be taken"),
+            }
         }
     }
 
@@ -77,7 +116,10 @@ impl Lead {
             let (holder, epoch) = (self.holder.clone(), self.epoch);
             let kept: Result<bool, StoreError> = db
                 .write(move |tx| {
-                    Box::pin(async move { tx.leader_renew(&holder, epoch, until()).await })
+                    Box::pin(async move {
+                        tx.hub_seen(&holder, now()).await?;
+                        tx.leader_renew(&holder, epoch, until()).await
+                    })
                 })
                 .await;
             match kept {
@@ -111,4 +153,18 @@ impl Lead {
             tracing::debug!(error = chain(&error), "the lead runs out by itself");
         }
     }
+}
+
+/// Where the leader is reached, while there is one; says that this process lives, too.
+async fn leader(db: &Db, own: &str) -> Result<Option<Arc<str>>, StoreError> {
+    let name = own.to_owned();
+    db.write(move |tx| Box::pin(async move { tx.hub_seen(&name, now()).await })).await?;
+    let mut conn = db.read().await?;
+    let leader = conn.leader_fetch().await?;
+    if leader.expires <= now() {
+        return Ok(None);
+    }
+    let hubs = conn.hub_list_open().await?;
+    let known = hubs.into_iter().find(|h| h.id == leader.holder);
+    Ok(known.and_then(|h| h.serving).map(|s| Arc::from(s.url)))
 }

@@ -11,6 +11,7 @@ pub mod accept;
 mod carry;
 mod decide;
 mod decider;
+pub(crate) mod feed;
 pub(crate) mod hub;
 pub(crate) mod lead;
 pub(crate) mod poll;
@@ -19,6 +20,7 @@ mod registry;
 pub(crate) mod rerun;
 pub(crate) mod runs;
 pub(crate) mod schedule;
+pub(crate) mod seat;
 mod statuses;
 mod trigger;
 pub(crate) mod upstream;
@@ -35,8 +37,10 @@ pub use registry::{Connection, Registered, Registry, ServiceConfig, ServiceRepo}
 pub use rerun::{Configuration, Rerun, Which};
 
 use crate::HubError;
+use crate::events::RunEvent;
 use crate::ids::now;
 use crate::state::Shared;
+use lead::Standing;
 
 /// The name under which every process of the service drives work: it outlives them.
 pub(crate) const DOMAIN: &str = "service";
@@ -53,9 +57,8 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Registers the repositories of `config` and reads what was registered at run time.
+    /// Reads what is registered, and takes of it what stands in `config`.
     pub async fn open(db: &Db, config: ServiceConfig) -> Result<Self, HubError> {
-        registry::sync(db, &config, now()).await?;
         let records = db.read().await?.repo_list().await?;
         let registry = Registry::new(&config, records);
         Ok(Self {
@@ -80,11 +83,8 @@ impl Service {
         self.config().poll_ms
     }
 
-    /// Takes another configuration.
-    pub async fn reload(&self, db: &Db, config: ServiceConfig) -> Result<(), HubError> {
-        registry::sync(db, &config, now()).await?;
+    fn configure(&self, config: ServiceConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-        self.refresh(db).await
     }
 
     /// Reads anew what was registered at run time.
@@ -97,8 +97,30 @@ impl Service {
     }
 }
 
-/// Starts what a service does by itself: deciding, schedules and looking at repositories.
+/// Takes another configuration: the leader registers what stands in it, the others read that.
+pub(crate) async fn reload(shared: &Shared, config: ServiceConfig) -> Result<(), HubError> {
+    let service = shared.service.as_ref().ok_or(HubError::Private)?;
+    service.configure(config);
+    if *shared.standing.borrow() == Standing::Leads {
+        registry::sync(&shared.db, &service.config(), now()).await?;
+    }
+    changed(shared).await
+}
+
+/// Reads anew what is registered, and tells the other processes to.
+async fn changed(shared: &Shared) -> Result<(), HubError> {
+    let Some(service) = &shared.service else { return Ok(()) };
+    service.refresh(&shared.db).await?;
+    shared.tell(RunEvent::RegistryChanged);
+    Ok(())
+}
+
+/// Starts to lead: registers what is configured, reads back what is unfinished, and does what a service does by itself.
 pub(crate) async fn start(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<(), HubError> {
+    if let Some(service) = &shared.service {
+        registry::sync(&shared.db, &service.config(), now()).await?;
+    }
+    changed(shared).await?;
     recover::recover(shared).await?;
     for (name, task) in [
         ("decider", tokio::spawn(decider::run(Arc::clone(shared), stop.clone()))),

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use gantry_core::{EventId, Timestamp};
-use gantry_store::StoreError;
 use gantry_store::events::EventRecord;
+use gantry_store::refs::RefRecord;
+use gantry_store::{StoreError, Tx};
 use gantry_workflow::expr::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::accept;
 use super::registry::Registered;
 use super::trigger::{Own, REGISTERED};
+use super::{accept, decide};
 use crate::HubError;
 use crate::error::chain;
 use crate::fleet::Source;
@@ -84,64 +85,75 @@ async fn look_at_due(shared: &Arc<Shared>, due: &mut HashMap<String, Timestamp>,
 /// Looks at one repository; answers how many events it made.
 pub(crate) async fn look(shared: &Shared, known: &Registered) -> Result<usize, HubError> {
     let name = known.record.name.clone();
+    // What is told from here on tells of a change that comes after what is seen.
+    let at = now();
     let seen = source::remote_refs(&shared.dir.join("tmp").join(&shared.id), &known.repo.source)
         .await
         .map_err(|e| HubError::Source(name.clone(), Box::new(e)))?;
-    let before: BTreeMap<String, String> =
-        shared.db.read().await?.ref_list(&name).await?.into_iter().collect();
-    let first = !before.contains_key(HEAD);
+    let before = shared.db.read().await?.ref_list(&name).await?;
+    let first = !before.iter().any(|r| r.git_ref == HEAD);
     let mut changes = compare(&before, &seen);
     if !first {
         changes.truncate(MAX_CHANGES);
     }
-    let at = now();
-    let mut events = Vec::new();
-    if first {
-        events.push(registered(&name, &seen, at));
-    } else {
-        let mut conn = shared.db.read().await?;
-        for change in changes.iter().filter(|c| c.after != ZERO && c.git_ref != HEAD) {
-            let told = conn.event_list_by_commit(&name, &change.git_ref, &change.after).await?;
-            if !told.iter().any(|e| e.kind == "push" && e.received >= Timestamp(0)) {
-                events.push(pushed(&name, change, at));
-            }
-        }
-    }
-    if changes.is_empty() && events.is_empty() {
+    if changes.is_empty() {
         return Ok(0);
     }
-    let ids: Vec<EventId> = events.iter().map(|e| e.id).collect();
     let branch =
         seen.default_branch.clone().filter(|b| known.record.default_branch.as_ref() != Some(b));
     let renamed = branch.is_some();
-    shared
+    let registered = first.then(|| registered(&name, &seen, at));
+    let made = shared
         .db
         .write(move |tx| {
             Box::pin(async move {
-                for event in &events {
-                    accept::insert(tx, event).await?;
-                }
-                for change in &changes {
-                    if change.after == ZERO {
-                        tx.ref_delete(&name, &change.git_ref).await?;
-                    } else {
-                        tx.ref_put(&name, &change.git_ref, &change.after, at).await?;
-                    }
+                let mut made = keep(tx, &name, changes, registered.is_none(), at).await?;
+                if let Some(event) = registered {
+                    accept::insert(tx, &event).await?;
+                    made.push(event.id);
                 }
                 if let Some(branch) = branch {
                     tx.repo_set_branch(&name, &branch).await?;
                 }
-                Ok::<_, StoreError>(())
+                Ok::<_, StoreError>(made)
             })
         })
         .await?;
-    if let (true, Some(service)) = (renamed, &shared.service) {
-        service.refresh(&shared.db).await?;
+    if renamed {
+        super::changed(shared).await?;
     }
-    for id in &ids {
+    for id in &made {
         accept::wake(shared, *id);
     }
-    Ok(ids.len())
+    Ok(made.len())
+}
+
+/// Notes where refs are now, and makes events of the changes that nobody told of; answers those.
+async fn keep(
+    tx: &mut Tx,
+    repository: &str,
+    changes: Vec<Change>,
+    tells: bool,
+    at: Timestamp,
+) -> Result<Vec<EventId>, StoreError> {
+    let mut made = Vec::new();
+    for change in changes {
+        if change.after == ZERO {
+            tx.ref_delete(repository, &change.git_ref).await?;
+            continue;
+        }
+        tx.ref_put(repository, &change.git_ref, &change.after, at).await?;
+        if !tells || change.git_ref == HEAD {
+            continue;
+        }
+        let events = tx.event_list_by_commit(repository, &change.git_ref, &change.after).await?;
+        if !decide::is_told(&events, change.since) {
+            let event = pushed(repository, &change, at);
+            accept::insert(tx, &event).await?;
+            made.push(event.id);
+        }
+    }
+    Ok(made)
 }
 
 /// A ref that points elsewhere than before.
@@ -150,26 +162,33 @@ struct Change {
     git_ref: String,
     before: String,
     after: String,
+    /// When it was first seen where it was before.
+    since: Timestamp,
 }
 
 /// What changed between two looks, by name.
-fn compare(before: &BTreeMap<String, String>, seen: &RemoteRefs) -> Vec<Change> {
+fn compare(before: &[RefRecord], seen: &RemoteRefs) -> Vec<Change> {
     let head = seen.head.clone().unwrap_or_else(|| "none".to_owned());
     let mut after: BTreeMap<&str, &str> = BTreeMap::from([(HEAD, head.as_str())]);
     after.extend(seen.refs.iter().map(|(name, sha)| (name.as_str(), sha.as_str())));
+    let known: BTreeMap<&str, &RefRecord> =
+        before.iter().map(|r| (r.git_ref.as_str(), r)).collect();
     let moved = after.iter().filter_map(|(name, sha)| {
-        let was = before.get(*name).map_or(ZERO, String::as_str);
-        (was != *sha).then(|| Change {
+        let was = known.get(name);
+        let before = was.map_or(ZERO, |r| r.sha.as_str());
+        (before != *sha).then(|| Change {
             git_ref: (*name).to_owned(),
-            before: was.to_owned(),
+            before: before.to_owned(),
             after: (*sha).to_owned(),
+            since: was.map_or(Timestamp(0), |r| r.seen),
         })
     });
-    let gone = before.iter().filter(|(name, _)| !after.contains_key(name.as_str()));
-    let gone = gone.map(|(name, sha)| Change {
-        git_ref: name.clone(),
-        before: sha.clone(),
+    let gone = known.values().filter(|r| !after.contains_key(r.git_ref.as_str()));
+    let gone = gone.map(|r| Change {
+        git_ref: r.git_ref.clone(),
+        before: r.sha.clone(),
         after: ZERO.to_owned(),
+        since: r.seen,
     });
     moved.chain(gone).collect()
 }
@@ -219,10 +238,10 @@ mod tests {
 
     #[test]
     fn new_moved_and_gone_refs_are_told_apart() {
-        let mut known = BTreeMap::new();
-        let first = compare(&known, &seen(&[("refs/heads/main", "a"), ("refs/tags/v1", "b")]));
+        let first = compare(&[], &seen(&[("refs/heads/main", "a"), ("refs/tags/v1", "b")]));
         assert_eq!(first.len(), 3);
-        known.extend(first.into_iter().map(|c| (c.git_ref, c.after)));
+        let noted = |c: Change| RefRecord { git_ref: c.git_ref, sha: c.after, seen: Timestamp(1) };
+        let known: Vec<RefRecord> = first.into_iter().map(noted).collect();
         assert_eq!(compare(&known, &seen(&[("refs/heads/main", "a"), ("refs/tags/v1", "b")])), []);
         let changes = compare(&known, &seen(&[("refs/heads/main", "c"), ("refs/heads/x", "d")]));
         let told: Vec<_> = changes
@@ -242,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_empty_repository_counts_as_looked_at() {
-        let changes = compare(&BTreeMap::new(), &seen(&[]));
+        let changes = compare(&[], &seen(&[]));
         assert_eq!(changes.len(), 1);
         assert_eq!((changes[0].git_ref.as_str(), changes[0].after.as_str()), (HEAD, "none"));
     }

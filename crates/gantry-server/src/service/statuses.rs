@@ -50,7 +50,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             event = events.recv() => event,
         };
-        anew = matches!(event, Err(RecvError::Lagged(_)));
+        anew = matches!(event, Ok(RunEvent::Missed) | Err(RecvError::Lagged(_)));
         let run = match event {
             Ok(RunEvent::RunStored { run, .. } | RunEvent::RunChanged { run, .. }) => run,
             Ok(RunEvent::JobChanged { run, .. }) => run,

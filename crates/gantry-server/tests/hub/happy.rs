@@ -112,6 +112,7 @@ async fn what_happens_is_told_and_can_be_read_by_another_process() {
             RunEvent::StepChanged { state, .. } => format!("step {state}"),
             RunEvent::LogGrew { .. } => "log grew".to_owned(),
             RunEvent::EventStored { .. } | RunEvent::EventDecided { .. } => "event".to_owned(),
+            RunEvent::RegistryChanged | RunEvent::Missed => "service".to_owned(),
             RunEvent::Note { text, .. } => text,
             RunEvent::SubmissionEnded { .. } => "submission ended".to_owned(),
         });

@@ -43,6 +43,29 @@ async fn the_first_look_starts_nothing_and_a_push_later_runs_once() {
 }
 
 #[tokio::test]
+async fn a_branch_that_is_set_back_runs_its_old_commit_again() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = repository(&tmp.path().join("src"), "app", ONE_JOB);
+    let hub = service(&tmp.path().join("data"), config(vec![known(&dir, "app", &[])])).await;
+    hub.hub.look("acme/app").await.unwrap();
+    let mut seen = vec![hub.next_event("poll", &[]).await.id];
+    let first = commit(&dir, "second");
+    for change in [
+        &["reset", "--quiet", "--hard"][..],
+        &["commit", "--quiet", "--allow-empty", "-m", "third"],
+        &["reset", "--quiet", "--hard", &first],
+    ] {
+        git(&dir, change);
+        if hub.hub.look("acme/app").await.unwrap() > 0 {
+            let push = hub.next_event("poll", &seen).await;
+            assert_eq!(push.outcome.as_deref(), Some("runs"), "{:?}", push.reason);
+            seen.push(push.id);
+        }
+    }
+    assert_eq!(seen.len(), 4, "second, third and second again");
+}
+
+#[tokio::test]
 async fn an_event_runs_the_commit_that_it_names_though_the_branch_moved_on() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = repository(&tmp.path().join("src"), "app", ONE_JOB);

@@ -59,12 +59,19 @@ pub async fn service(dir: &Path, config: ServiceConfig) -> TestHub {
     service_with(dir, HubOptions::default(), config).await
 }
 
-/// The same with other options.
+/// The same with other options; it leads.
 pub async fn service_with(dir: &Path, options: HubOptions, config: ServiceConfig) -> TestHub {
-    let hub = Hub::open_service(dir, options, config).await.expect("service");
-    let hub = Arc::new(hub);
+    let hub = joined(dir, options, config).await;
+    assert!(hub.hub.until_leading().await, "the service was stopped");
+    hub
+}
+
+/// One process of a service, that leads or follows.
+pub async fn joined(dir: &Path, options: HubOptions, config: ServiceConfig) -> TestHub {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
     let url = format!("http://{}", listener.local_addr().expect("address"));
+    let options = HubOptions { own_url: Some(url.clone()), ..options };
+    let hub = Arc::new(Hub::join_service(dir, options, config).await.expect("service"));
     let client = Client::new(&url, hub.registration_token()).expect("client");
     let serving = Arc::downgrade(&hub);
     tokio::spawn(async move {

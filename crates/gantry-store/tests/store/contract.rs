@@ -404,7 +404,12 @@ async fn artifacts_are_unique_by_name_and_caches_by_key_and_version() {
 #[tokio::test]
 async fn hubs_runners_and_decisions_come_back_in_order() {
     for engine in engines().await {
-        let hub = |n: &str, at| HubRecord { id: n.to_owned(), pid: 7, started: Timestamp(at) };
+        let hub = |n: &str, at| HubRecord {
+            id: n.to_owned(),
+            pid: 7,
+            started: Timestamp(at),
+            serving: None,
+        };
         let runner = RunnerRecord {
             id: RunnerId(id(1)),
             name: "r".to_owned(),

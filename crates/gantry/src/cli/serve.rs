@@ -32,6 +32,10 @@ pub struct ServeArgs {
     /// Address that people reach the hub at, for links; the one that it listens at when absent.
     #[arg(long, value_name = "URL", env = "GANTRY_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Address that other hubs on the same database reach this one at; when absent the one that it listens at, or, if
+    /// that is every address, the one from which the database is reached.
+    #[arg(long, value_name = "URL", env = "GANTRY_ADVERTISE_URL")]
+    pub advertise_url: Option<String>,
     /// Jobs at the same time on this machine; one per core when absent, 0 starts no runner.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     pub jobs: Option<u32>,

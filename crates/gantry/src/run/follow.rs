@@ -76,7 +76,9 @@ impl Follower {
             Ok(
                 RunEvent::SubmissionEnded { .. }
                 | RunEvent::EventStored { .. }
-                | RunEvent::EventDecided { .. },
+                | RunEvent::EventDecided { .. }
+                | RunEvent::RegistryChanged
+                | RunEvent::Missed,
             ) => {}
             Ok(RunEvent::Note { submission, text }) => {
                 if submission == self.submission {

@@ -2,8 +2,10 @@
 //!
 //! Not in here: what the hub does (`gantry_server`), how a runner runs jobs (`gantry_runner`).
 
+mod address;
 mod config;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,16 +61,21 @@ async fn serve(
         .local_addr()
         .map_err(|e| Failure::infra("cannot read the address of the listener").because(&e))?;
     let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let database = std::env::var(DATABASE_VARIABLE).ok();
+    let own_url = match &args.advertise_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => address::own_url(address, database.as_deref()),
+    };
     let options = HubOptions {
         token: runner_token()?,
-        database: std::env::var(DATABASE_VARIABLE).ok().map(Secret),
+        database: database.map(Secret),
         public_url: Some(public_url),
+        own_url: Some(own_url),
         ..HubOptions::default()
     };
-    let hub = Hub::open_service(data, options, config)
+    let hub = Hub::join_service(data, options, config)
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
-    let first = hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))?;
     let hub = Arc::new(hub);
     let serving = Arc::clone(&hub);
     let serving = tokio::spawn(async move { serving.serve(listener).await });
@@ -76,11 +83,13 @@ async fn serve(
         "gantry serves {} at http://{address}",
         files::count(repos, "repository", "repositories")
     ))?;
-    if let Some(path) = first {
-        out::line(&format!(
-            "the first token is in `{0}`: paste it to sign in, or `gantry login http://{address} < {0}`",
-            path.display()
-        ))?;
+    if hub.leads() {
+        first_token(&hub, address).await?;
+    } else {
+        out::line(
+            "another hub leads: this one answers beside it, and takes over when that one falls silent",
+        )?;
+        tokio::spawn(succeed(Arc::clone(&hub), address));
     }
     let runner = match args.jobs {
         Some(0) => None,
@@ -99,6 +108,30 @@ async fn serve(
     Ok(Exit::Green)
 }
 
+/// Makes the first token of a new service, and says where it is.
+async fn first_token(hub: &Hub, address: SocketAddr) -> Result<(), Failure> {
+    let first = hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))?;
+    let Some(path) = first else { return Ok(()) };
+    out::line(&format!(
+        "the first token is in `{0}`: paste it to sign in, or `gantry login http://{address} < {0}`",
+        path.display()
+    ))
+}
+
+/// Says so when this hub comes to lead.
+async fn succeed(hub: Arc<Hub>, address: SocketAddr) {
+    if !hub.until_leading().await {
+        return;
+    }
+    let told = match out::line("this hub leads now") {
+        Ok(()) => first_token(&hub, address).await,
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = told {
+        eprint!("{}", failure.text());
+    }
+}
+
 /// The token that runners register with, when the environment sets one.
 fn runner_token() -> Result<Option<Secret>, Failure> {
     let Ok(token) = std::env::var(TOKEN_VARIABLE) else { return Ok(None) };
@@ -112,7 +145,7 @@ fn runner_token() -> Result<Option<Secret>, Failure> {
 
 fn spec(
     hub: &Hub,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     data: &Path,
     jobs: Option<u32>,
 ) -> Result<RunnerSpec, Failure> {
@@ -125,7 +158,7 @@ fn spec(
     };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     Ok(RunnerSpec {
-        hub: format!("http://{}", std::net::SocketAddr::new(ip, address.port())),
+        hub: format!("http://{}", SocketAddr::new(ip, address.port())),
         token: hub.registration_token().to_owned(),
         name: host_name(),
         data_dir: data.to_owned(),
@@ -149,19 +182,24 @@ async fn until_stopped(
     let mut hangup = listen(SignalKind::hangup())?;
     let (stop, stopping) = tokio::sync::oneshot::channel();
     let keeper = spec.map(|spec| tokio::spawn(keep(Arc::clone(hub), spec, stopping)));
-    loop {
+    let lost = loop {
         tokio::select! {
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break false,
+            _ = terminate.recv() => break false,
             _ = hangup.recv() => reload(args, hub).await,
+            () = hub.stopped() => break true,
         }
-    }
+    };
     // Jobs of the runner end as lost and are queued again while the hub still listens.
     let _ = stop.send(());
     if let Some(keeper) = keeper
         && let Err(error) = keeper.await
     {
         tracing::error!(%error, "the runner was not ended in order");
+    }
+    if lost {
+        return Err(Failure::infra("this hub lost the lead to another one, and stops")
+            .hint("start it again, as systemd does by itself: it will follow the other one"));
     }
     Ok(())
 }

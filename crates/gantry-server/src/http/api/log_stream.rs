@@ -123,6 +123,7 @@ async fn wait(
             Ok(RunEvent::JobChanged { attempt: Some(attempt), .. }) if attempt == id => {
                 return true;
             }
+            Ok(RunEvent::Missed) => return true,
             Ok(_) => {}
             Err(broadcast::error::RecvError::Lagged(_)) => return true,
             Err(broadcast::error::RecvError::Closed) => return false,

@@ -8,6 +8,7 @@ use gantry_api::v1::meta::{Health, Me, QueueSize};
 
 use super::access::Access;
 use crate::http::Refusal;
+use crate::service::lead::Standing;
 use crate::state::Shared;
 
 /// How the hub stands; needs no credential.
@@ -19,7 +20,7 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Result<Json<Hea
         status: "ok".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: shared.started.into(),
-        leader: true,
+        leader: *shared.standing.borrow() == Standing::Leads,
         store: shared.db.engine().to_owned(),
         queue: QueueSize { queued, running },
     }))

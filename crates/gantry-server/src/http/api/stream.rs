@@ -194,6 +194,10 @@ impl Follower {
                 () = self.send.closed() => return,
             };
             let goes_on = match told {
+                Ok(Told { event: RunEvent::Missed, .. }) => {
+                    let _ = self.send.try_send(reset("what other processes did is not known"));
+                    false
+                }
                 Ok(told) => self.tell(told).await,
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.slow();
