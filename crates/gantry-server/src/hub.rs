@@ -245,11 +245,30 @@ impl Hub {
                 tracing::debug!(%error, "a connection keeps its delay");
             }
         });
-        let stop = self.stop.clone();
-        let serving = axum::serve(listener, router).into_future();
+        self.until_stopped(axum::serve(listener, router).into_future()).await
+    }
+
+    /// The same with TLS.
+    ///
+    /// # Errors
+    /// As [`Hub::serve`].
+    pub async fn serve_tls(
+        &self,
+        listener: TcpListener,
+        tls: http::tls::Tls,
+    ) -> Result<(), HubError> {
+        let router = http::router(Arc::clone(&self.shared));
+        let listener = http::tls::TlsListener::new(listener, tls);
+        self.until_stopped(axum::serve(listener, router).into_future()).await
+    }
+
+    async fn until_stopped(
+        &self,
+        serving: impl Future<Output = std::io::Result<()>>,
+    ) -> Result<(), HubError> {
         tokio::select! {
             ended = serving => ended.map_err(HubError::Serve),
-            () = stop.cancelled() => Ok(()),
+            () = self.stop.cancelled() => Ok(()),
         }
     }
 

@@ -7,6 +7,7 @@
 //! Not in here: sandboxes, steps, the hub file and the terminal.
 
 pub mod actions;
+pub mod backup;
 mod collect;
 mod credentials;
 pub mod driver;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod hub;
 pub mod ids;
 pub mod instance;
+pub mod probe;
 pub mod query;
 pub mod service;
 pub mod source;

@@ -78,6 +78,8 @@ macro_rules! bind {
     }};
 }
 
+pub(crate) use bind;
+
 impl Conn {
     /// Runs a statement and says how many rows it changed.
     pub(crate) async fn execute(

@@ -55,6 +55,9 @@ pub enum StoreError {
         /// Newest version that the program knows.
         known: i64,
     },
+    /// A dump is for a store in which nothing was done yet.
+    #[error("the store is not empty: a backup is restored to a new one")]
+    NotEmpty,
     /// A write on a store opened for reading.
     #[error("the store is open for reading only")]
     ReadOnly,

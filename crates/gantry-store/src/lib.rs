@@ -12,6 +12,7 @@ pub mod attempts;
 pub mod audit;
 pub mod claims;
 pub mod decisions;
+pub mod dump;
 pub mod engine;
 pub mod error;
 pub mod events;
@@ -40,6 +41,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use gantry_core::Timestamp;
+use sqlx::Row as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -112,11 +115,7 @@ impl Db {
     /// # Errors
     /// The URL is none, or as there. The text never holds the password.
     pub async fn open_postgres_url(url: &str) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse().map_err(|_| StoreError::Corrupt {
-            column: "database URL".to_owned(),
-            problem: "it is not of the form postgres://user:password@host:port/name".to_owned(),
-        })?;
-        Self::open_postgres(options).await
+        Self::open_postgres(options(url)?).await
     }
 
     /// Connects to a PostgreSQL database and brings its schema up to date.
@@ -130,6 +129,23 @@ impl Db {
         schema::migrate(&mut conn).await?;
         let writer = Writer::start(conn, Some(pool.clone()));
         Ok(Self { readers: Pool::Pg(pool), writer: Some(writer) })
+    }
+
+    /// Looks at a PostgreSQL server and changes nothing.
+    ///
+    /// # Errors
+    /// The URL is none, the server refuses, or its schema is newer than this program.
+    pub async fn postgres_facts(url: &str) -> Result<Facts, StoreError> {
+        let pool = PgPoolOptions::new().max_connections(1).connect_with(options(url)?).await?;
+        let row = sqlx::query(FACTS_PG).fetch_one(&pool).await?;
+        if row.try_get::<bool, _>("has_schema")? {
+            schema::check_known(&mut Conn::Pg(pool.acquire().await?)).await?;
+        }
+        Ok(Facts {
+            version: row.try_get("version")?,
+            clock: Timestamp(row.try_get("clock_us")?),
+            is_durable: row.try_get("is_durable")?,
+        })
     }
 
     /// `sqlite` or `postgresql`.
@@ -177,3 +193,26 @@ impl Db {
         }
     }
 }
+
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    url.parse().map_err(|_| StoreError::Corrupt {
+        column: "database URL".to_owned(),
+        problem: "it is not of the form postgres://user:password@host:port/name".to_owned(),
+    })
+}
+
+/// What a PostgreSQL server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its version.
+    pub version: String,
+    /// Its clock.
+    pub clock: Timestamp,
+    /// Whether what is committed survives a power cut.
+    pub is_durable: bool,
+}
+
+const FACTS_PG: &str = "SELECT current_setting('server_version') AS version, \
+     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock_us, \
+     current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AS is_durable, \
+     to_regclass('schema_versions') IS NOT NULL AS has_schema";

@@ -21,8 +21,25 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0010_hubs.sql"),
 ];
 
-fn newest() -> i64 {
+/// The newest version.
+pub(crate) fn newest() -> i64 {
     MIGRATIONS.len() as i64
+}
+
+/// Tables and their columns that count by themselves.
+pub(crate) fn counting() -> Vec<(&'static str, &'static str)> {
+    let mut found = Vec::new();
+    for text in MIGRATIONS {
+        let mut table = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
+                table = rest.split_whitespace().next().unwrap_or("");
+            } else if let Some(column) = line.trim().strip_suffix(" {serial},") {
+                found.push((table, column));
+            }
+        }
+    }
+    found
 }
 
 /// Brings the database up to date in one transaction.
@@ -62,6 +79,15 @@ async fn steps(conn: &mut Conn, lite: bool) -> Result<(), StoreError> {
 pub(crate) async fn check(conn: &mut Conn) -> Result<(), StoreError> {
     let found = version(conn).await?;
     if found == newest() { Ok(()) } else { Err(StoreError::Schema { found, known: newest() }) }
+}
+
+/// Refuses a database of a newer schema than this program's.
+///
+/// # Errors
+/// [`StoreError::Schema`] with both versions.
+pub(crate) async fn check_known(conn: &mut Conn) -> Result<(), StoreError> {
+    let found = version(conn).await?;
+    if found <= newest() { Ok(()) } else { Err(StoreError::Schema { found, known: newest() }) }
 }
 
 async fn version(conn: &mut Conn) -> Result<i64, StoreError> {

@@ -81,6 +81,8 @@ statements! {
     LEADER_FETCH = "SELECT holder, epoch, expires_us FROM leaders WHERE name = $1";
     LEADER_GUARD_LITE = "SELECT epoch FROM leaders WHERE name = 'service'";
 
+    DUMP_FILLED = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM runs LIMIT 1) r) + (SELECT COUNT(*) FROM (SELECT 1 FROM events LIMIT 1) e) + (SELECT COUNT(*) FROM (SELECT 1 FROM repos LIMIT 1) r) + (SELECT COUNT(*) FROM (SELECT 1 FROM tokens LIMIT 1) t) AS n";
+
     HUB_INSERT = "INSERT INTO hubs (id, pid, started_us, url, token, seen_us) VALUES ($1, $2, $3, $4, $5, $6)";
     HUB_SEEN = "UPDATE hubs SET seen_us = $2 WHERE id = $1";
     HUB_LIST_OPEN = "SELECT id, pid, started_us, url, token, seen_us FROM hubs WHERE ended_us IS NULL ORDER BY started_us";

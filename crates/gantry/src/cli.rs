@@ -9,6 +9,7 @@ use crate::out::Color;
 mod hub;
 mod local;
 mod manage;
+mod ops;
 mod runs;
 mod serve;
 
@@ -18,6 +19,7 @@ pub use manage::{
     EventsArgs, EventsCommand, QueueArgs, ReposArgs, ReposCommand, RoleArg, RunnersArgs,
     RunnersCommand, TokenKindArg, TokensArgs, TokensCommand,
 };
+pub use ops::{BackupArgs, DoctorArgs, RestoreArgs};
 pub use runs::{ArtifactsOfRun, DataArgs, RunFilterArgs, RunsArgs, RunsCommand, WhyArgs};
 pub use serve::ServeArgs;
 
@@ -69,6 +71,8 @@ pub enum Command {
     Workflow(WorkflowArgs),
     Expr(ExprArgs),
     Config(ConfigArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
     Doctor(DoctorArgs),
     Completion(CompletionArgs),
     Version(VersionArgs),
@@ -412,23 +416,6 @@ pub enum ConfigCommand {
     },
     /// Prints the JSON Schema of the hub file.
     Schema,
-}
-
-/// Says what this machine can and cannot do, and how to mend it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  gantry doctor
-  gantry doctor --json
-
-Exit codes: 0 jobs can be isolated, 3 they cannot.")]
-pub struct DoctorArgs {
-    /// Where records, logs and blobs are kept.
-    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Prints a completion script for a shell.

@@ -82,6 +82,8 @@ fn dispatch(command: Command) -> Done {
         Command::Tokens(args) => remote::tokens::run(&args),
         Command::Api(args) => remote::api::run(&args),
         Command::Shell(args) => cmd::shell::run(&args),
+        Command::Backup(args) => cmd::backup::backup(&args),
+        Command::Restore(args) => cmd::backup::restore(&args),
         Command::Doctor(args) => cmd::doctor::run(&args),
         Command::Runner(args) => cmd::runner::run(args),
     }
@@ -136,6 +138,8 @@ fn wants_json(command: &Command) -> bool {
             ConfigCommand::Validate { json, .. } | ConfigCommand::Show { json, .. } => *json,
             ConfigCommand::Schema => true,
         },
+        Command::Backup(args) => args.json,
+        Command::Restore(args) => args.json,
         Command::Doctor(args) => args.json,
         Command::Version(args) => args.json,
         Command::Completion(_)

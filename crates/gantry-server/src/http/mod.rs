@@ -20,6 +20,7 @@ mod logs;
 mod metrics;
 mod refusal;
 mod runners;
+pub mod tls;
 mod ui;
 
 use std::sync::Arc;

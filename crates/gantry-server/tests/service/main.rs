@@ -7,9 +7,11 @@
 mod support;
 
 mod again;
+mod backup;
 mod events;
 mod hooks;
 mod leader;
 mod restart;
 mod statuses;
+mod tls;
 mod world;

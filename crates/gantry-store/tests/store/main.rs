@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod contract;
+mod dump;
 mod engines;
 mod fixture;
 mod statuses;

@@ -12,8 +12,10 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:4711";
 ///
 /// The repositories are those of the hub file, and those that are added while it runs. A runner on this machine is
 /// started with it. What a hub has begun is taken up again by the next one on the same data directory, however the
-/// first one ended. With `GANTRY_DATABASE_URL` set to `postgres://…` records lie there; several hubs on
-/// one database and one data directory wait for each other, and one takes over within seconds when the other ends. With `GANTRY_RUNNER_TOKEN` set, runners elsewhere register with that token. SIGHUP reads the hub file anew, SIGTERM and Ctrl-C stop in order.
+/// first one ended. With `GANTRY_DATABASE_URL` set to `postgres://…` records lie there, and several hubs on one database
+/// and one data directory serve together: one leads, the others answer beside it, and one of them takes over within
+/// seconds when it falls silent. With `GANTRY_RUNNER_TOKEN` set, runners elsewhere register with that token. SIGHUP reads
+/// the hub file anew, SIGTERM and Ctrl-C stop in order.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,6 +31,12 @@ pub struct ServeArgs {
     /// Address to listen at.
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN, env = "GANTRY_LISTEN")]
     pub listen: SocketAddr,
+    /// Certificates for TLS in PEM form, the own one first. SIGHUP reads them anew.
+    #[arg(long, value_name = "FILE", env = "GANTRY_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM form.
+    #[arg(long, value_name = "FILE", env = "GANTRY_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// Address that people reach the hub at, for links; the one that it listens at when absent.
     #[arg(long, value_name = "URL", env = "GANTRY_PUBLIC_URL")]
     pub public_url: Option<String>,

@@ -1,6 +1,7 @@
 //! The client commands, one module each.
 
 pub mod about;
+pub mod backup;
 pub mod config;
 mod coverage;
 pub mod doctor;

@@ -7,16 +7,20 @@ const POSTGRESQL: u16 = 5432;
 
 /// The address that it listens at. If that is every address of the machine, then the one that reaches the database,
 /// since the other hubs reach that, too.
-pub(super) fn own_url(listens: SocketAddr, database: Option<&str>) -> String {
+pub(super) fn own(listens: SocketAddr, database: Option<&str>) -> SocketAddr {
     let ip = match listens.ip() {
         ip if !ip.is_unspecified() => ip,
-        ip => database.and_then(towards).unwrap_or_else(|| loopback(ip)),
+        ip => database.and_then(towards).unwrap_or_else(|| reachable(ip)),
     };
-    format!("http://{}", SocketAddr::new(ip, listens.port()))
+    SocketAddr::new(ip, listens.port())
 }
 
-fn loopback(like: IpAddr) -> IpAddr {
-    if like.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { std::net::Ipv6Addr::LOCALHOST.into() }
+/// An address that is reached from this machine: loopback for every address.
+pub(super) fn reachable(ip: IpAddr) -> IpAddr {
+    if !ip.is_unspecified() {
+        return ip;
+    }
+    if ip.is_ipv4() { IpAddr::from([127, 0, 0, 1]) } else { std::net::Ipv6Addr::LOCALHOST.into() }
 }
 
 /// The own address on the way to a server; nothing is sent for it.
@@ -60,9 +64,9 @@ mod tests {
     #[test]
     fn an_address_that_is_every_address_becomes_one_that_can_be_reached() {
         let all = SocketAddr::from(([0, 0, 0, 0], 4711));
-        assert_eq!(own_url(all, None), "http://127.0.0.1:4711");
-        assert_eq!(own_url(all, Some("postgres://127.0.0.1/g")), "http://127.0.0.1:4711");
+        assert_eq!(own(all, None).to_string(), "127.0.0.1:4711");
+        assert_eq!(own(all, Some("postgres://127.0.0.1/g")).to_string(), "127.0.0.1:4711");
         let one = SocketAddr::from(([192, 0, 2, 7], 80));
-        assert_eq!(own_url(one, Some("postgres://127.0.0.1/g")), "http://192.0.2.7:80");
+        assert_eq!(own(one, Some("postgres://127.0.0.1/g")), one);
     }
 }

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gantry_api::lease::Secret;
-use gantry_server::{Hub, HubOptions};
+use gantry_server::http::tls::Tls;
+use gantry_server::{Hub, HubError, HubOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::cli::ServeArgs;
 use crate::cmd::runner::{TOKEN_VARIABLE, host_name};
@@ -23,7 +25,7 @@ use crate::run::{hub_failure, runtime};
 use crate::{files, out, trace};
 
 /// Environment variable with the URL of a PostgreSQL database; a URL has a password in it.
-const DATABASE_VARIABLE: &str = "GANTRY_DATABASE_URL";
+pub const DATABASE_VARIABLE: &str = "GANTRY_DATABASE_URL";
 /// Shortest token that may stand in the environment.
 const MIN_TOKEN_BYTES: usize = 20;
 /// Pause before a runner that died is started again; each time it doubles.
@@ -60,11 +62,13 @@ async fn serve(
     let address = listener
         .local_addr()
         .map_err(|e| Failure::infra("cannot read the address of the listener").because(&e))?;
-    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let tls = tls(args)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let public_url = args.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"));
     let database = std::env::var(DATABASE_VARIABLE).ok();
     let own_url = match &args.advertise_url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => address::own_url(address, database.as_deref()),
+        None => format!("{scheme}://{}", address::own(address, database.as_deref())),
     };
     let options = HubOptions {
         token: runner_token()?,
@@ -77,29 +81,27 @@ async fn serve(
         .await
         .map_err(|e| hub_failure("open the hub", &e))?;
     let hub = Arc::new(hub);
-    let serving = Arc::clone(&hub);
-    let serving = tokio::spawn(async move { serving.serve(listener).await });
+    let at = format!("{scheme}://{address}");
+    let serving = Serving::start(&hub, listener, tls.clone()).await?;
     out::line(&format!(
-        "gantry serves {} at http://{address}",
+        "gantry serves {} at {at}",
         files::count(repos, "repository", "repositories")
     ))?;
     if hub.leads() {
-        first_token(&hub, address).await?;
+        first_token(&hub, &at).await?;
     } else {
         out::line(
             "another hub leads: this one answers beside it, and takes over when that one falls silent",
         )?;
-        tokio::spawn(succeed(Arc::clone(&hub), address));
+        tokio::spawn(succeed(Arc::clone(&hub), at));
     }
     let runner = match args.jobs {
         Some(0) => None,
-        jobs => Some(spec(&hub, address, data, jobs)?),
+        jobs => Some(spec(&hub, serving.own, data, jobs)?),
     };
-    let stopped = until_stopped(args, &hub, runner).await;
+    let stopped = until_stopped(args, &hub, tls.as_ref(), runner).await;
     hub.stop_serving();
-    if let Err(error) = serving.await {
-        tracing::debug!(%error, "serving broke off");
-    }
+    serving.end().await;
     let hub = Arc::into_inner(hub)
         .ok_or_else(|| Failure::infra("the hub is still in use and was not ended in order"))?;
     hub.shutdown().await.map_err(|e| hub_failure("end the hub in order", &e))?;
@@ -109,22 +111,22 @@ async fn serve(
 }
 
 /// Makes the first token of a new service, and says where it is.
-async fn first_token(hub: &Hub, address: SocketAddr) -> Result<(), Failure> {
+async fn first_token(hub: &Hub, at: &str) -> Result<(), Failure> {
     let first = hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))?;
     let Some(path) = first else { return Ok(()) };
     out::line(&format!(
-        "the first token is in `{0}`: paste it to sign in, or `gantry login http://{address} < {0}`",
+        "the first token is in `{0}`: paste it to sign in, or `gantry login {at} < {0}`",
         path.display()
     ))
 }
 
 /// Says so when this hub comes to lead.
-async fn succeed(hub: Arc<Hub>, address: SocketAddr) {
+async fn succeed(hub: Arc<Hub>, at: String) {
     if !hub.until_leading().await {
         return;
     }
     let told = match out::line("this hub leads now") {
-        Ok(()) => first_token(&hub, address).await,
+        Ok(()) => first_token(&hub, &at).await,
         Err(failure) => Err(failure),
     };
     if let Err(failure) = told {
@@ -132,8 +134,17 @@ async fn succeed(hub: Arc<Hub>, address: SocketAddr) {
     }
 }
 
+/// The numbers of repositories and forges that a hub file gives a service.
+///
+/// # Errors
+/// As `gantry serve` refuses it.
+pub fn check_config(hub: Option<&Path>) -> Result<(usize, usize), Failure> {
+    let config = config::load(hub, 0)?;
+    Ok((config.repos.len(), config.connections.len()))
+}
+
 /// The token that runners register with, when the environment sets one.
-fn runner_token() -> Result<Option<Secret>, Failure> {
+pub fn runner_token() -> Result<Option<Secret>, Failure> {
     let Ok(token) = std::env::var(TOKEN_VARIABLE) else { return Ok(None) };
     let token = token.trim().to_owned();
     if token.len() < MIN_TOKEN_BYTES {
@@ -141,6 +152,55 @@ fn runner_token() -> Result<Option<Secret>, Failure> {
         return Err(Failure::usage(message).hint("`openssl rand -hex 32` makes one"));
     }
     Ok(Some(Secret(token)))
+}
+
+/// Certificate and key, when they are named.
+fn tls(args: &ServeArgs) -> Result<Option<Tls>, Failure> {
+    let (Some(certificates), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    let tls = Tls::load(certificates, key).map_err(|e| {
+        Failure::usage("cannot serve with TLS")
+            .because(&e)
+            .hint("name the chain and the key in PEM form with `--tls-cert` and `--tls-key`")
+    })?;
+    Ok(Some(tls))
+}
+
+/// The tasks that answer.
+struct Serving {
+    tasks: Vec<JoinHandle<Result<(), HubError>>>,
+    /// Where the own runner calls.
+    own: SocketAddr,
+}
+
+impl Serving {
+    /// Answers at `listener`. With TLS the own runner, which knows no name of the certificate, has a listener of its own
+    /// on loopback.
+    async fn start(
+        hub: &Arc<Hub>,
+        listener: TcpListener,
+        tls: Option<Tls>,
+    ) -> Result<Self, Failure> {
+        let wrong = |e| Failure::infra("cannot listen on loopback").because(&e);
+        let (address, serving) = (listener.local_addr().map_err(wrong)?, Arc::clone(hub));
+        let Some(tls) = tls else {
+            let own = SocketAddr::new(address::reachable(address.ip()), address.port());
+            let task = tokio::spawn(async move { serving.serve(listener).await });
+            return Ok(Self { tasks: vec![task], own });
+        };
+        let plain = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.map_err(wrong)?;
+        let (own, beside) = (plain.local_addr().map_err(wrong)?, Arc::clone(hub));
+        let outer = tokio::spawn(async move { serving.serve_tls(listener, tls).await });
+        let inner = tokio::spawn(async move { beside.serve(plain).await });
+        Ok(Self { tasks: vec![outer, inner], own })
+    }
+
+    async fn end(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::debug!(%error, "serving broke off");
+            }
+        }
+    }
 }
 
 fn spec(
@@ -151,14 +211,9 @@ fn spec(
 ) -> Result<RunnerSpec, Failure> {
     let log = data.join("log");
     std::fs::create_dir_all(&log).map_err(|e| Failure::file("make", &log, &e))?;
-    let ip = if address.ip().is_unspecified() {
-        std::net::IpAddr::from([127, 0, 0, 1])
-    } else {
-        address.ip()
-    };
     let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     Ok(RunnerSpec {
-        hub: format!("http://{}", SocketAddr::new(ip, address.port())),
+        hub: format!("http://{address}"),
         token: hub.registration_token().to_owned(),
         name: host_name(),
         data_dir: data.to_owned(),
@@ -173,6 +228,7 @@ fn spec(
 async fn until_stopped(
     args: &ServeArgs,
     hub: &Arc<Hub>,
+    tls: Option<&Tls>,
     spec: Option<RunnerSpec>,
 ) -> Result<(), Failure> {
     let listen =
@@ -186,7 +242,7 @@ async fn until_stopped(
         tokio::select! {
             _ = interrupt.recv() => break false,
             _ = terminate.recv() => break false,
-            _ = hangup.recv() => reload(args, hub).await,
+            _ = hangup.recv() => reload(args, hub, tls).await,
             () = hub.stopped() => break true,
         }
     };
@@ -204,7 +260,10 @@ async fn until_stopped(
     Ok(())
 }
 
-async fn reload(args: &ServeArgs, hub: &Hub) {
+async fn reload(args: &ServeArgs, hub: &Hub, tls: Option<&Tls>) {
+    if let Some(Err(error)) = tls.map(Tls::reload) {
+        tracing::error!(%error, "the certificate is not taken; what was read before holds");
+    }
     let config = match config::load(args.hub.as_deref(), args.poll) {
         Ok(config) => config,
         Err(failure) => {

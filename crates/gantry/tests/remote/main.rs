@@ -1,5 +1,6 @@
 //! The commands that use a standing hub, against a real one: a `gantry serve` process with a Git repository on disk.
 
+mod ops;
 mod world;
 
 use std::os::unix::fs::PermissionsExt as _;
