@@ -9,6 +9,7 @@ pub mod problem;
 pub mod report;
 pub mod route;
 pub mod runner;
+pub mod shapes;
 pub mod v1;
 
 pub use client::{ArtifactUpload, ByteStream, Client, ClientError};

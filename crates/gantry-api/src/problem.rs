@@ -68,6 +68,8 @@ pub mod code {
     pub const REQUEST_MEDIA_TYPE: &str = "request/media-type";
     /// No such route.
     pub const REQUEST_NO_ROUTE: &str = "request/no-route";
+    /// A route that does not take this method.
+    pub const REQUEST_NO_METHOD: &str = "request/no-method";
     /// Another major version of the protocol.
     pub const RUNNER_PROTOCOL: &str = "runner/protocol";
     /// The lease was released or taken by another attempt.
@@ -122,6 +124,7 @@ pub mod code {
         REQUEST_KEY_REUSED,
         REQUEST_MEDIA_TYPE,
         REQUEST_NO_ROUTE,
+        REQUEST_NO_METHOD,
         RUNNER_PROTOCOL,
         LEASE_STALE_EPOCH,
         LEASE_UNKNOWN,

@@ -2,9 +2,12 @@
 
 use gantry_core::{LeaseId, Resources, RunnerId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::shapes;
 
 /// Body of `POST /api/v1/runners`, authenticated by the hub's registration token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegisterRequest {
     /// Name for people.
     pub name: String,
@@ -15,6 +18,7 @@ pub struct RegisterRequest {
     /// Jobs at the same time.
     pub slots: u32,
     /// What the machine has.
+    #[schema(value_type = shapes::Resources)]
     pub capacity: Resources,
     /// What the runner can do, as `gantry doctor` found it, for instance `isolation=container`.
     pub features: Vec<String>,
@@ -27,24 +31,27 @@ pub struct RegisterRequest {
 }
 
 /// Answer: who it is and the credential for everything that follows.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RegisterResponse {
     /// Its id.
+    #[schema(value_type = String)]
     pub runner: RunnerId,
     /// Bearer token, shown once.
     pub token: String,
 }
 
 /// Body of `POST /api/v1/runners/{runner}/leases`: a long poll; answers at once when something is placed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LeaseRequest {
     /// Free slots.
     pub slots: u32,
     /// Free resources.
+    #[schema(value_type = shapes::Resources)]
     pub free: Resources,
     /// Leases that the runner knows to be its own and has not completed. One that it was given and
     /// does not name was lost with an answer on the way, and is given again.
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     pub held: Vec<LeaseId>,
     /// How long the hub may hold the request, in milliseconds.
     pub wait_ms: u64,

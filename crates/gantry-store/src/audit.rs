@@ -1,5 +1,7 @@
 //! Records of who did what, and of answers to writes by the key that the caller gave.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use gantry_core::Timestamp;
 
 use crate::access_statements as statements;
@@ -27,6 +29,62 @@ pub struct AuditRecord {
     pub request_id: String,
     /// More about it.
     pub detail: Option<String>,
+}
+
+/// The entry of a request, which waits for the transaction of what it is about: within [`recorded`] the first transaction
+/// that is committed has it, so that nothing is done without its entry, and nothing is undone that has one.
+#[derive(Debug, Default)]
+pub struct AuditSlot(Mutex<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    entry: Option<AuditRecord>,
+    is_stored: bool,
+}
+
+tokio::task_local! {
+    static SLOT: Arc<AuditSlot>;
+}
+
+impl AuditSlot {
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lays an entry down; one that was there and is not stored is replaced.
+    pub fn put(&self, entry: AuditRecord) {
+        self.slot().entry = Some(entry);
+    }
+
+    /// Takes an entry away that no transaction has stored: what it is about has ended.
+    pub fn clear(&self) {
+        self.slot().entry = None;
+    }
+
+    /// Whether a transaction has stored the entry.
+    pub fn is_stored(&self) -> bool {
+        self.slot().is_stored
+    }
+
+    /// Notes that the entry is committed.
+    pub(crate) fn stored(&self) {
+        self.slot().is_stored = true;
+    }
+}
+
+/// Does something whose first transaction stores the entry that was laid into `slot` by then.
+pub async fn recorded<F: Future>(slot: Arc<AuditSlot>, what: F) -> F::Output {
+    SLOT.scope(slot, what).await
+}
+
+/// The entry that the present transaction has to store.
+pub(crate) fn waiting() -> Option<(Arc<AuditSlot>, AuditRecord)> {
+    let slot = SLOT.try_with(Arc::clone).ok()?;
+    let entry = {
+        let slot = slot.slot();
+        slot.entry.clone().filter(|_| !slot.is_stored)?
+    };
+    Some((slot, entry))
 }
 
 /// Which entries a list has.

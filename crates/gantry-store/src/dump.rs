@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 use tokio::sync::mpsc;
 
-use crate::engine::{Conn, Row, Val};
+use crate::engine::{Conn, Row, Val, bind};
 use crate::error::StoreError;
 use crate::{Db, schema, statements};
 
@@ -209,10 +209,10 @@ impl Conn {
     async fn run(&mut self, sql: String, vals: Vec<Val>) -> Result<(), StoreError> {
         match self {
             Self::Lite(c) => {
-                drop(crate::engine::bind!(AssertSqlSafe(sql), vals).execute(&mut **c).await?)
+                bind!(AssertSqlSafe(sql), vals).execute(&mut **c).await?;
             }
             Self::Pg(c) => {
-                drop(crate::engine::bind!(AssertSqlSafe(sql), vals).execute(&mut **c).await?)
+                bind!(AssertSqlSafe(sql), vals).execute(&mut **c).await?;
             }
         }
         Ok(())

@@ -177,7 +177,8 @@ impl Db {
 
     /// Runs `work` in a transaction and answers once it is durable; an error undoes all of it.
     ///
-    /// Transactions that wait at the same time are committed together, each in its own savepoint.
+    /// Transactions that wait at the same time are committed together, each in its own savepoint. Within
+    /// [`audit::recorded`] the first one stores the entry of the audit too.
     ///
     /// # Errors
     /// What `work` returns; or the store's own error when it is read-only or the commit fails.
@@ -187,10 +188,21 @@ impl Db {
         E: From<StoreError> + Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + 'static,
     {
-        match &self.writer {
-            Some(writer) => writer.write(work).await,
-            None => Err(StoreError::ReadOnly.into()),
+        let Some(writer) = &self.writer else { return Err(StoreError::ReadOnly.into()) };
+        let Some((slot, entry)) = audit::waiting() else { return writer.write(work).await };
+        let done = writer
+            .write(move |tx| {
+                Box::pin(async move {
+                    let value = work(tx).await?;
+                    tx.audit_insert(&entry).await?;
+                    Ok(value)
+                })
+            })
+            .await;
+        if done.is_ok() {
+            slot.stored();
         }
+        done
     }
 }
 

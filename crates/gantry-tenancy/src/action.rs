@@ -45,9 +45,11 @@ actions! {
     HubRead = "hub.read", Need::Nothing;
     /// Begins a session with a token or a login.
     SessionBegin = "session.begin", Need::Nothing;
+    /// Ends one's session.
+    SessionEnd = "session.end", Need::Credential;
     /// Hands in the webhook of a forge, which signs it.
     HookReceive = "hook.receive", Need::Nothing;
-    /// Asks who one is, or ends one's session.
+    /// Asks who one is.
     SelfRead = "self.read", Need::Credential;
     /// Reads orgs and teams.
     OrgRead = "org.read", Need::Role(Role::Viewer);

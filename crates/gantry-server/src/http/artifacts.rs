@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
@@ -18,8 +17,10 @@ use gantry_core::{ArtifactId, Digest, LeaseId, RunId, Timestamp};
 use gantry_store::files::ArtifactRecord;
 use gantry_store::{Conn, StoreError};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::auth::Held;
+use super::input::{Id, Params};
 use super::{Refusal, auth};
 use crate::driver::plan::run_number_id;
 use crate::driver::spec::{artifact_info, upstream_artifacts};
@@ -34,42 +35,65 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Characters that no artifact name has (GitHub's list: they break paths somewhere).
 const BAD_CHARACTERS: &[char] = &['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/', '\0'];
 
-#[derive(Debug, Deserialize)]
+/// What is uploaded.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Upload {
+    /// Epoch of the lease.
     epoch: u64,
+    /// Its name, unique within the run.
+    #[param(min_length = 1, max_length = 256)]
     name: String,
+    /// How many files it has.
     files: u64,
+    /// Bytes of its files together.
     size: u64,
+    /// Whether it takes the place of another of this name.
     #[serde(default)]
+    #[param(required = false)]
     overwrite: bool,
+    /// How many days it is kept.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 90)]
     retention_days: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What is removed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Remove {
+    /// Epoch of the lease.
     epoch: u64,
+    /// Name of the artifact.
+    #[param(max_length = 512)]
     name: String,
 }
 
-#[derive(Debug, Deserialize)]
+/// Whose artifacts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
+    /// `github.run_id` of another run; the lease's own when absent.
     #[serde(default)]
     run: Option<u64>,
+    /// `owner/name` of that run; the lease's own when absent.
     #[serde(default)]
+    #[param(max_length = 512)]
     repository: Option<String>,
 }
 
+/// Artifacts that the job may read: those of its run, and of the runs before it.
+#[utoipa::path(get, operation_id = "listLeaseArtifacts", path = "/api/v1/leases/{lease}/artifacts", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease."), Asked), responses((status = 200, body = Vec<ArtifactInfo>)))]
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    query: Result<Query<Asked>, QueryRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    query: Result<Params<Asked>, Refusal>,
 ) -> Result<Json<Vec<ArtifactInfo>>, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
+    let Params(asked) = query?;
     held.open()?;
-    let Query(asked) = query?;
     let live = held.live_run(&shared)?;
     let run = match asked.run {
         None => held.run(),
@@ -110,15 +134,17 @@ fn readable(shared: &Shared, live: &LiveRun) -> Vec<String> {
     std::iter::once(live.repository.clone()).chain(known).collect()
 }
 
+/// Removes an artifact of the run.
+#[utoipa::path(delete, operation_id = "removeLeaseArtifact", path = "/api/v1/leases/{lease}/artifacts", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease."), Remove), responses((status = 204)))]
 pub(super) async fn remove(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    query: Result<Query<Remove>, QueryRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    query: Result<Params<Remove>, Refusal>,
 ) -> Result<StatusCode, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
-    let Query(Remove { epoch, name }) = query?;
+    let Params(Remove { epoch, name }) = query?;
     held.current(epoch)?;
     let (run, wanted) = (held.run(), name.clone());
     let removed = shared
@@ -145,16 +171,19 @@ fn expiry(days: Option<u32>) -> Result<Option<Timestamp>, Refusal> {
     }
 }
 
+/// Keeps an artifact of the run.
+#[utoipa::path(post, operation_id = "uploadLeaseArtifact", path = "/api/v1/leases/{lease}/artifacts", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease."), Upload), request_body(content = Vec<u8>, content_type = "application/zstd", description = "The files as tar, packed by zstd."),
+    responses((status = 200, body = ArtifactInfo)))]
 pub(super) async fn upload(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    query: Result<Query<Upload>, QueryRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    query: Result<Params<Upload>, Refusal>,
     body: Body,
 ) -> Result<Json<ArtifactInfo>, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
-    let Query(upload) = query?;
+    let Params(upload) = query?;
     held.current(upload.epoch)?;
     check_name(&upload.name)?;
     let expires = expiry(upload.retention_days)?;
@@ -240,12 +269,15 @@ fn check_name(name: &str) -> Result<(), Refusal> {
     Err(Refusal(Problem::new(code::ARTIFACT_NAME, 400, problem).hint(hint)))
 }
 
+/// A source, artifact or cache that the job may read.
+#[utoipa::path(get, operation_id = "getLeaseBlob", path = "/api/v1/leases/{lease}/blobs/{digest}", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease."), ("digest" = String, Path, description = "Digest of the blob.")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/zstd", description = "A tar packed by zstd.")))]
 pub(super) async fn blob(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<(LeaseId, String)>, PathRejection>,
+    Id(Path((id, digest))): Id<(LeaseId, String)>,
 ) -> Result<Response, Refusal> {
-    let Path((id, digest)) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
     held.open()?;
     let digest: Digest = digest

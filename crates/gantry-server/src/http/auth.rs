@@ -43,13 +43,16 @@ fn same(a: &Digest, b: &Digest) -> bool {
     a.as_str().as_bytes().ct_eq(b.as_str().as_bytes()).into()
 }
 
-/// Passes whoever has the hub's registration token, or a token that registers runners; answers the pool.
+/// Passes whoever has the hub's registration token, or a token that registers runners; answers who that is, and the pool.
 ///
 /// A token for one runner is used up by this.
-pub(crate) async fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<String, Refusal> {
+pub(crate) async fn registrar(
+    shared: &Shared,
+    headers: &HeaderMap,
+) -> Result<(String, String), Refusal> {
     let sent = bearer(headers)?;
     if same(&sent, &shared.token) || is_of_another_process(shared, &sent).await? {
-        return Ok(DEFAULT_POOL.to_owned());
+        return Ok(("hub".to_owned(), DEFAULT_POOL.to_owned()));
     }
     let sent = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let secret = sent.and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
@@ -66,7 +69,7 @@ pub(crate) async fn registrar(shared: &Shared, headers: &HeaderMap) -> Result<St
             return Err(unknown_token("the registration token has been used"));
         }
     }
-    Ok(token.pool.unwrap_or_else(|| DEFAULT_POOL.to_owned()))
+    Ok((token.name, token.pool.unwrap_or_else(|| DEFAULT_POOL.to_owned())))
 }
 
 /// Whether it is the registration token of another process of the service, whose own runner comes here.

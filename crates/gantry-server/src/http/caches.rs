@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use futures::TryStreamExt as _;
 use gantry_api::Problem;
@@ -15,7 +14,9 @@ use gantry_core::LeaseId;
 use gantry_store::StoreError;
 use gantry_store::files::CacheRecord;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::input::{Id, JsonBody, Params};
 use super::{Refusal, auth};
 use crate::ids::now;
 use crate::state::Shared;
@@ -25,23 +26,33 @@ const MAX_KEY_BYTES: usize = 512;
 /// Most restore keys of one look-up (GitHub's limit counts the key too).
 const MAX_RESTORE_KEYS: usize = 9;
 
-#[derive(Debug, Deserialize)]
+/// What is saved.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Save {
+    /// Epoch of the lease.
     epoch: u64,
+    /// Key of the cache.
+    #[param(min_length = 1, max_length = 512)]
     key: String,
+    /// Hash over paths and compression.
+    #[param(min_length = 1, max_length = 512)]
     version: String,
 }
 
+/// Finds a cache of the repository: by its key, then by prefixes in their order, newest first; null when there is none.
+#[utoipa::path(post, operation_id = "lookUpCache", path = "/api/v1/leases/{lease}/caches/lookup", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease.")),
+    request_body(content = CacheQuery), responses((status = 200, body = Option<CacheInfo>)))]
 pub(super) async fn lookup(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    body: Result<Json<CacheQuery>, JsonRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    body: Result<JsonBody<CacheQuery>, Refusal>,
 ) -> Result<Json<Option<CacheInfo>>, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
+    let JsonBody(query) = body?;
     held.open()?;
-    let Json(query) = body?;
     check_key(&query.key)?;
     if query.restore_keys.len() > MAX_RESTORE_KEYS {
         let title = format!("a look-up has at most {MAX_RESTORE_KEYS} restore keys");
@@ -70,16 +81,19 @@ pub(super) async fn lookup(
     Ok(Json(found.map(info)))
 }
 
+/// Saves a cache of the repository; a key that exists stays as it is.
+#[utoipa::path(post, operation_id = "saveCache", path = "/api/v1/leases/{lease}/caches", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease."), Save), request_body(content = Vec<u8>, content_type = "application/zstd", description = "The files as tar, packed by zstd."),
+    responses((status = 200, body = CacheInfo)))]
 pub(super) async fn save(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    query: Result<Query<Save>, QueryRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    query: Result<Params<Save>, Refusal>,
     body: Body,
 ) -> Result<Json<CacheInfo>, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
-    let Query(save) = query?;
+    let Params(save) = query?;
     held.current(save.epoch)?;
     check_key(&save.key)?;
     check_key(&save.version)?;

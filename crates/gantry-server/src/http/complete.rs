@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use gantry_api::Problem;
@@ -16,6 +14,7 @@ use gantry_store::attempts::AttemptEnd;
 use gantry_store::reports::DenialRecord;
 
 use super::auth::Held;
+use super::input::{Id, JsonBody};
 use super::leases::{check_steps, put_steps};
 use super::{Refusal, auth};
 use crate::driver::Poke;
@@ -30,15 +29,18 @@ const MAX_ANNOTATIONS: usize = 1_000;
 /// Most refused destinations that are kept of one attempt.
 const MAX_DENIALS: usize = 1_000;
 
+/// Ends an attempt; the same end again changes nothing.
+#[utoipa::path(post, operation_id = "completeLease", path = "/api/v1/leases/{lease}/complete", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease.")),
+    request_body(content = CompleteRequest), responses((status = 204)))]
 pub(super) async fn complete(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    body: Result<Json<CompleteRequest>, JsonRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    body: Result<JsonBody<CompleteRequest>, Refusal>,
 ) -> Result<StatusCode, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
-    let Json(request) = body?;
+    let JsonBody(request) = body?;
     if said_already(&held, request.epoch) {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -19,7 +19,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = &[
     ("GET", "/api/v1/health", Action::HubRead),
     ("GET", "/api/v1/me", Action::SelfRead),
     ("POST", "/api/v1/session", Action::SessionBegin),
-    ("DELETE", "/api/v1/session", Action::SelfRead),
+    ("DELETE", "/api/v1/session", Action::SessionEnd),
     ("GET", "/api/v1/orgs", Action::OrgRead),
     ("GET", "/api/v1/orgs/{org}", Action::OrgRead),
     ("GET", "/api/v1/orgs/{org}/teams", Action::OrgRead),

@@ -10,14 +10,14 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gantry_api::problem::{MEDIA_TYPE, code};
-use gantry_store::audit::AuditRecord;
+use gantry_store::audit::{AuditSlot, recorded};
 use gantry_tenancy::{Action, Decision, Need};
 use tracing::Instrument as _;
 
 use super::limits::Left;
-use super::{Refusal, endpoints};
+use super::{Refusal, audit, endpoints};
 use crate::credentials::Known;
-use crate::ids::{fresh, now};
+use crate::ids::fresh;
 use crate::state::Shared;
 
 /// Header with the id of a request.
@@ -36,21 +36,26 @@ pub(crate) struct Call {
     pub id: String,
     /// Its action; `None` outside the routes.
     pub action: Option<Action>,
+    /// Its method.
+    pub method: Method,
+    /// Its entry of the audit, once it is allowed.
+    pub slot: Arc<AuditSlot>,
     noted: Mutex<Noted>,
 }
 
+/// What is known of a call so far.
 #[derive(Debug, Default)]
-struct Noted {
-    actor: Option<String>,
-    org: String,
-    resource: String,
+pub(super) struct Noted {
+    pub actor: Option<String>,
+    pub org: String,
+    pub resource: String,
     decided: bool,
-    refused: Option<String>,
+    pub refused: Option<String>,
     left: Option<Left>,
 }
 
 impl Call {
-    fn noted(&self) -> MutexGuard<'_, Noted> {
+    pub(super) fn noted(&self) -> MutexGuard<'_, Noted> {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +72,15 @@ impl Call {
         noted.decided |= decision.allowed;
         if !decision.allowed {
             noted.refused = Some(decision.reason.clone());
+        } else if let Some(action) = self.action.filter(|a| audit::is_audited(*a, &self.method)) {
+            self.slot.put(audit::entry(&self.id, action, &noted));
         }
+    }
+
+    /// Notes that somebody is let through whom no role decides about.
+    pub fn let_through(&self, actor: &str, resource: &str) {
+        self.noted().actor = Some(actor.to_owned());
+        self.decided(None, resource, &Decision { allowed: true, reason: String::new() });
     }
 
     /// Notes that the decision of an earlier request counts.
@@ -94,14 +107,22 @@ pub(crate) async fn watch(
     let given = request.headers().get(&REQUEST_ID).and_then(|v| v.to_str().ok());
     let id =
         given.filter(|id| is_id(id)).map_or_else(|| fresh().as_simple().to_string(), str::to_owned);
-    let call = Arc::new(Call { id: id.clone(), action, noted: Mutex::default() });
+    let call = Arc::new(Call {
+        id: id.clone(),
+        action,
+        method: method.clone(),
+        slot: Arc::default(),
+        noted: Mutex::default(),
+    });
+    let asked = request.uri().path().to_owned();
     request.extensions_mut().insert(Arc::clone(&call));
     let route = path.unwrap_or_else(|| "none".to_owned());
     let span = tracing::debug_span!("request", %method, route, id);
-    let mut response = passed(&shared, &call, request, next, &route).instrument(span).await;
+    let passed = passed(&shared, &call, request, next, &route).instrument(span);
+    let mut response = recorded(Arc::clone(&call.slot), passed).await;
     response = checked(&call, &method, &route, response);
     let status = response.status();
-    audit(&shared, &call, &method, status).await;
+    audit::after(&shared, &call, &asked, status, response.extensions().get()).await;
     shared.access.metrics.answered(&route, &method, status, begun.elapsed());
     decorate(&call, response).await
 }
@@ -142,41 +163,6 @@ fn checked(call: &Call, method: &Method, route: &str, response: Response) -> Res
     }
     tracing::error!(%method, route, "an endpoint answered without a decision");
     Refusal::internal().into_response()
-}
-
-/// Whether an action changes something that people want to look up later.
-fn is_audited(action: Action, method: &Method) -> bool {
-    let reads = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-    !reads && !matches!(action, Action::RunnerWork | Action::HookReceive)
-}
-
-async fn audit(shared: &Shared, call: &Call, method: &Method, status: StatusCode) {
-    let Some(action) = call.action else { return };
-    let record = {
-        let noted = call.noted();
-        let outcome = match () {
-            () if noted.refused.is_some() => "refused",
-            () if !is_audited(action, method) || noted.actor.is_none() => return,
-            () if status.is_success() => "done",
-            () => "failed",
-        };
-        AuditRecord {
-            seq: 0,
-            at: now(),
-            actor: noted.actor.clone().unwrap_or_else(|| "nobody".to_owned()),
-            action: action.as_str().to_owned(),
-            org: noted.org.clone(),
-            resource: noted.resource.clone(),
-            outcome: outcome.to_owned(),
-            request_id: call.id.clone(),
-            detail: noted.refused.clone().or_else(|| Some(format!("answered {status}"))),
-        }
-    };
-    let stored =
-        shared.db.write(move |tx| Box::pin(async move { tx.audit_insert(&record).await })).await;
-    if let Err(error) = stored {
-        tracing::error!(%error, id = call.id, "an entry of the audit could not be stored");
-    }
 }
 
 /// The headers of every answer, and the request's id in every problem document.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use gantry_api::report::{ReportRequest, ReportResponse, StepReport};
@@ -12,6 +11,7 @@ use gantry_store::Tx;
 use gantry_store::attempts::AttemptRecord;
 use gantry_store::steps::StepRecord;
 
+use super::input::{Id, JsonBody};
 use super::{Refusal, auth};
 use crate::events::RunEvent;
 use crate::ids::now;
@@ -20,15 +20,18 @@ use crate::state::Shared;
 /// Most steps of one attempt, set-up and post steps included.
 const MAX_STEPS: usize = 5_000;
 
+/// Says that an attempt is alive, and which of its steps moved on; hears whether it is to end.
+#[utoipa::path(post, operation_id = "reportLease", path = "/api/v1/leases/{lease}/report", tag = "runner protocol",
+    params(("lease" = String, Path, description = "Id of the lease.")),
+    request_body(content = ReportRequest), responses((status = 200, body = ReportResponse)))]
 pub(super) async fn report(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<LeaseId>, PathRejection>,
-    body: Result<Json<ReportRequest>, JsonRejection>,
+    Id(Path(id)): Id<LeaseId>,
+    body: Result<JsonBody<ReportRequest>, Refusal>,
 ) -> Result<Json<ReportResponse>, Refusal> {
-    let Path(id) = path?;
     let held = auth::lease(&shared, &headers, id).await?;
-    let Json(request) = body?;
+    let JsonBody(request) = body?;
     held.current(request.epoch)?;
     check_steps(&request.steps)?;
     let expires = now().plus_ms(shared.options.lease_ttl_ms);

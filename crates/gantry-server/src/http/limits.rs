@@ -178,6 +178,8 @@ fn busy() -> Refusal {
 pub(crate) struct Remembered {
     /// Buckets and bounds.
     pub limits: Limits,
+    /// Refusals that the audit still takes.
+    pub refusals: super::audit::Refusals,
     /// Last uses of tokens.
     pub uses: LastUses,
     /// What is counted.
@@ -188,6 +190,7 @@ impl Remembered {
     pub fn new(rates: ApiLimits) -> Self {
         Self {
             limits: Limits::new(rates),
+            refusals: super::audit::Refusals::default(),
             uses: LastUses::default(),
             metrics: super::metrics::Metrics::new(),
         }

@@ -6,9 +6,11 @@
 
 mod api;
 mod artifacts;
+mod audit;
 mod auth;
 mod caches;
 mod complete;
+mod document;
 mod endpoints;
 mod forward;
 mod guard;
@@ -30,13 +32,16 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::get;
+use gantry_api::Problem;
 use gantry_api::problem::code;
-use gantry_api::{Problem, route};
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
+use utoipa_axum::routes;
 
 pub(crate) use api::Changes;
-pub use api::document as openapi;
+pub use document::document as openapi;
 pub use endpoints::table as endpoints;
 pub(crate) use forward::Forwarder;
 pub(crate) use limits::Remembered;
@@ -50,35 +55,46 @@ const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 /// Largest part of a log in one request, in bytes.
 pub const MAX_LOG_PART_BYTES: usize = 8 * 1024 * 1024;
 
+/// Webhooks and the runner protocol, with their description.
+fn machines() -> (Router<Arc<Shared>>, OpenApi) {
+    let logs = DefaultBodyLimit::max(MAX_LOG_PART_BYTES);
+    let hooks = DefaultBodyLimit::max(crate::forge::MAX_BODY_BYTES);
+    OpenApiRouter::new()
+        .routes(routes!(hooks::deliver).layer(hooks))
+        .routes(routes!(runners::register))
+        .routes(routes!(runners::poll))
+        .routes(routes!(leases::report))
+        .routes(routes!(complete::complete))
+        .routes(routes!(logs::append).layer(logs))
+        .routes(routes!(artifacts::blob))
+        .routes(routes!(artifacts::list, artifacts::upload, artifacts::remove))
+        .routes(routes!(caches::lookup))
+        .routes(routes!(caches::save))
+        .split_for_parts()
+}
+
 /// Every route.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let logs = put(logs::append).layer(DefaultBodyLimit::max(MAX_LOG_PART_BYTES));
-    let hooks = post(hooks::deliver).layer(DefaultBodyLimit::max(crate::forge::MAX_BODY_BYTES));
-    Router::new()
-        .route(route::HOOKS, hooks)
-        .route(route::RUNNERS, post(runners::register))
-        .route(route::LEASES, post(runners::poll))
-        .route(route::REPORT, post(leases::report))
-        .route(route::COMPLETE, post(complete::complete))
-        .route(route::LOGS, logs)
-        .route(route::BLOB, get(artifacts::blob))
-        .route(
-            route::ARTIFACTS,
-            get(artifacts::list).post(artifacts::upload).delete(artifacts::remove),
-        )
-        .route(route::CACHE_LOOKUP, post(caches::lookup))
-        .route(route::CACHES, post(caches::save))
+    machines()
+        .0
         .merge(api::router(&shared))
         .route("/healthz", get(metrics::healthz))
         .route("/readyz", get(metrics::readyz))
         .route("/metrics", get(metrics::text))
         .fallback(no_route)
-        .method_not_allowed_fallback(no_route)
+        .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
         .layer(CatchPanicLayer::custom(|_| Refusal::internal().into_response()))
         .layer(from_fn_with_state(Arc::clone(&shared), forward::forward))
         .layer(from_fn_with_state(Arc::clone(&shared), guard::watch))
         .with_state(shared)
+}
+
+/// The router adds the header `Allow` with the methods that the route has.
+async fn no_method(method: Method, uri: Uri) -> Refusal {
+    let title = format!("`{}` does not take `{method}`", uri.path());
+    let hint = "the header `Allow` has what it takes";
+    Refusal(Problem::new(code::REQUEST_NO_METHOD, 405, title).hint(hint))
 }
 
 /// The web pages have every address that the API leaves.

@@ -1,6 +1,6 @@
 //! Refusals: every error of a route as a problem document.
 
-use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use gantry_api::Problem;
@@ -69,6 +69,8 @@ impl IntoResponse for Refusal {
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self.0)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        // For the audit.
+        response.extensions_mut().insert(self.0);
         response
     }
 }
@@ -136,4 +138,4 @@ macro_rules! rejections {
     )*};
 }
 
-rejections!(JsonRejection, QueryRejection, PathRejection, BytesRejection);
+rejections!(QueryRejection, BytesRejection);

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use gantry_api::Problem;
 use gantry_api::lease::LeaseResponse;
 use gantry_api::problem::code;
@@ -16,6 +15,8 @@ use gantry_core::RunnerId;
 use gantry_store::runners::RunnerRecord;
 use tokio::sync::oneshot;
 
+use super::guard::Call;
+use super::input::{Id, JsonBody};
 use super::{Refusal, auth};
 use crate::driver::{Poke, Waiter};
 use crate::ids::{digest, fresh, now, token};
@@ -28,12 +29,15 @@ const MAX_WORDS: usize = 256;
 /// Time between two notes that a runner was heard of, in milliseconds.
 const SEEN_EVERY_MS: u64 = 15_000;
 
+/// Registers a runner; the answer alone has its credential.
+#[utoipa::path(post, operation_id = "registerRunner", path = "/api/v1/runners", tag = "runner protocol",
+    request_body(content = RegisterRequest), responses((status = 200, body = RegisterResponse)))]
 pub(super) async fn register(
     State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Arc<Call>>,
     headers: HeaderMap,
-    body: Result<Json<RegisterRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<RegisterRequest>,
 ) -> Result<Json<RegisterResponse>, Refusal> {
-    let Json(request) = body?;
     if request.protocol != PROTOCOL {
         let title =
             format!("the hub speaks protocol {PROTOCOL}, the runner speaks {}", request.protocol);
@@ -48,7 +52,12 @@ pub(super) async fn register(
             "a runner has at most {MAX_WORDS} labels and features of {MAX_WORDS} bytes each"
         )));
     }
-    let pool = auth::registrar(&shared, &headers).await?;
+    let most = request.capacity.memory_bytes.max(request.capacity.disk_bytes);
+    if i64::try_from(most).is_err() {
+        return Err(Refusal::invalid(format!("`capacity` has {most} bytes; at most {}", i64::MAX)));
+    }
+    let (by, pool) = auth::registrar(&shared, &headers).await?;
+    call.let_through(&by, &format!("runner {}", request.name));
     let (at, secret) = (now(), token()?);
     let record = RunnerRecord {
         id: RunnerId(fresh()),
@@ -91,15 +100,18 @@ async fn heard_of(shared: &Shared, runner: &RunnerRecord) -> Result<(), Refusal>
     Ok(())
 }
 
+/// Asks for work, and waits for some: a long poll of at most a minute.
+#[utoipa::path(post, operation_id = "pollLeases", path = "/api/v1/runners/{runner}/leases", tag = "runner protocol",
+    params(("runner" = String, Path, description = "Id of the runner.")),
+    request_body(content = LeaseRequest), responses((status = 200, body = LeaseResponse)))]
 pub(super) async fn poll(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    path: Result<Path<RunnerId>, PathRejection>,
-    body: Result<Json<LeaseRequest>, JsonRejection>,
+    Id(Path(id)): Id<RunnerId>,
+    body: Result<JsonBody<LeaseRequest>, Refusal>,
 ) -> Result<Json<LeaseResponse>, Refusal> {
-    let Path(id) = path?;
     let runner = auth::runner(&shared, &headers, id).await?;
-    let Json(request) = body?;
+    let JsonBody(request) = body?;
     heard_of(&shared, &runner).await?;
     let (reply, mut answer) = oneshot::channel();
     // One that is drained keeps asking, so that it is known to live, and gets nothing.

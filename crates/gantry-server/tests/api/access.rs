@@ -70,7 +70,7 @@ async fn a_token_counts_for_its_org_repositories_and_role_and_until_it_is_taken_
     assert_eq!(viewer.status(Method::GET, &run).await, 401);
     let refused = owner.get("/api/v1/audit?action=run.cancel").await;
     let actors: Vec<_> = refused["items"].as_array().unwrap().iter().map(|e| &e["actor"]).collect();
-    assert_eq!(actors, ["one", "far", "looks"]);
+    assert_eq!(actors, ["nobody", "one", "far", "looks"]);
 }
 
 #[tokio::test]

@@ -68,6 +68,10 @@ async fn a_write_with_a_key_is_done_once() {
     for _ in 0..2 {
         assert_eq!(dispatch("k3", json!({"event": "NO"})).await.status(), 400);
     }
+    let audit = place.owner.get("/api/v1/audit?action=workflow.dispatch").await;
+    let outcomes: Vec<_> =
+        audit["items"].as_array().unwrap().iter().map(|e| e["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["failed", "failed", "done", "done"], "{audit}");
     let events = place.owner.get("/api/v1/events?source=api").await;
     assert_eq!(events["items"].as_array().unwrap().len(), 2);
 }

@@ -14,5 +14,6 @@ mod caller;
 mod document;
 mod limits;
 mod reads;
+mod refusals;
 mod streams;
 mod writes;

@@ -88,8 +88,8 @@ async fn a_log_is_read_in_parts_as_text_and_by_search() {
     let rest = rest.text().await.unwrap();
     assert!(rest.contains("and second"));
     assert_eq!((first.len() + rest.len()) as u64, length);
-    for bad in ["offset=1", "offset=9999", "limit=0"] {
-        assert_eq!(place.owner.status(Method::GET, &format!("{at}?{bad}")).await, 400, "{bad}");
+    for (bad, status) in [("offset=1", 409), ("offset=9999", 409), ("limit=0", 400)] {
+        assert_eq!(place.owner.status(Method::GET, &format!("{at}?{bad}")).await, status, "{bad}");
     }
     let text = place.owner.send(Method::GET, &format!("{at}/raw"), None).await;
     assert_eq!(text.text().await.unwrap(), "Hello first\nand second\n");
@@ -114,6 +114,7 @@ async fn repositories_orgs_teams_workflows_and_the_hub_are_described() {
     assert_eq!(owner.get("/api/v1/repos?q=APP&state=enabled&team=core").await["items"][0], repo);
     assert_eq!(owner.get("/api/v1/orgs").await["items"][0]["name"], "acme");
     assert_eq!(owner.get("/api/v1/orgs/acme").await["repos"], 1);
+    assert_eq!(owner.status(Method::GET, "/api/v1/orgs/none/teams").await, 404);
     assert_eq!(owner.get("/api/v1/orgs/acme/teams").await["items"][0]["repos"][0], "acme/app");
     let files = owner.get("/api/v1/repos/acme/app/workflows").await;
     assert_eq!(files[0]["path"], ".github/workflows/ci.yml");

@@ -97,3 +97,44 @@ async fn a_drained_runner_gets_nothing_and_a_removed_one_is_nobody() {
     assert!(runner.client.poll(runner.id, &runner.request(10)).await.is_err());
     assert_eq!(place.owner.status(Method::GET, &path).await, 404);
 }
+
+#[tokio::test]
+async fn refusals_stand_in_the_audit_without_secrets_and_cannot_fill_it() {
+    let place = place(BY_HAND).await;
+    let guess = place.owner.with("gantry_a-guess-at-a-token");
+    for _ in 0..100 {
+        assert_eq!(guess.status(Method::GET, "/api/v1/runs").await, 401);
+    }
+    guess.post("/api/v1/session", json!({"token": "gantry_a-guess"}), 401).await;
+    let audit = place.owner.get("/api/v1/audit?actor=nobody&limit=200").await;
+    let entries = audit["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 60, "one who is nobody gets no more");
+    assert!(entries.iter().all(|e| e["outcome"] == "refused" && e["resource"] == "/api/v1/runs"));
+    assert!(!audit.to_string().contains("guess"));
+    // Others are not hindered, and the first of them says how many were left out.
+    let viewer =
+        place.owner.with(&place.owner.token(json!({"name": "looks", "org": "acme"})).await);
+    viewer.post("/api/v1/tokens", json!({"name": "more", "org": "acme"}), 403).await;
+    let audit = place.owner.get("/api/v1/audit?actor=looks").await;
+    let detail = audit["items"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("needs the role") && detail.contains("41 more"), "{detail}");
+}
+
+#[tokio::test]
+async fn sessions_and_runners_stand_in_the_audit() {
+    let place = place(BY_HAND).await;
+    let owner = &place.owner;
+    let token = owner.token(json!({"name": "person", "org": "*", "role": "admin"})).await;
+    owner.post("/api/v1/session", json!({"token": token}), 200).await;
+    place.hub.runner(1).await;
+    let audit = owner.get("/api/v1/audit").await;
+    let told: Vec<_> = audit["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["actor"].as_str().unwrap(), e["action"].as_str().unwrap()))
+        .collect();
+    let done =
+        [("hub", "runner.register"), ("person", "session.begin"), ("bootstrap", "token.create")];
+    assert_eq!(told, done);
+}

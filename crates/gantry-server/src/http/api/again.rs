@@ -92,7 +92,9 @@ async fn keyed(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
+    let plain = |k: &&str| k.bytes().all(|b| b.is_ascii_graphic());
     let key = given.to_str().ok().filter(|k| !k.is_empty() && k.len() <= MAX_KEY_BYTES);
+    let key = key.filter(plain);
     let bad = || Refusal::invalid(format!("`Idempotency-Key` is 1 to {MAX_KEY_BYTES} plain bytes"));
     let key = key.ok_or_else(bad)?.to_owned();
     // Nothing is kept for whoever is nobody; the handler says so.
@@ -110,12 +112,16 @@ async fn keyed(
     if let Some(kept) = begin(shared, &actor, &key, &asked).await? {
         let answer = replay(kept, &asked)?;
         // The same credential was allowed the same request; its role cannot have changed since.
-        if let Some(call) = call {
+        if let Some(call) = &call {
             call.replayed();
         }
         return Ok(answer);
     }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if let Some(call) = call {
+        // Keeping or forgetting the key is not what the entry is about.
+        call.slot.clear();
+    }
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap_or_default();
     keep(shared, actor, key, parts.status, &bytes).await?;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt as _;
@@ -23,7 +22,7 @@ use utoipa::IntoParams;
 use super::access::Access;
 use super::{runs, shape};
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, Params};
 use crate::ids::now;
 use crate::state::Shared;
 
@@ -70,7 +69,7 @@ pub(super) async fn download(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<ArtifactId>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    Params(Wanted { format }): Params<Wanted>,
 ) -> Result<Response, Refusal> {
     let found = shared.db.read().await?.artifact_by_id(id).await?;
     let Some(artifact) = found.filter(|a| !a.is_expired(now())) else {
@@ -78,7 +77,6 @@ pub(super) async fn download(
         return Err(Refusal(Problem::new(code::ARTIFACT_UNKNOWN, 404, title)));
     };
     access.repository(&artifact.repository)?;
-    let Query(Wanted { format }) = wanted?;
     let blob = shared.depot.get(&artifact.blob).await?;
     let (body, kind, end) = match format {
         Format::TarZst => (Body::from_stream(blob.stream), "application/zstd", "tar.zst"),

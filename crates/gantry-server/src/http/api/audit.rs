@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use gantry_api::v1::Page;
 use gantry_api::v1::token::AuditEntry;
 use gantry_core::Timestamp;
@@ -16,6 +15,7 @@ use utoipa::IntoParams;
 use super::access::Access;
 use super::cursor::{Paging, page};
 use crate::http::Refusal;
+use crate::http::input::Params;
 use crate::state::Shared;
 
 /// Which entries.
@@ -23,13 +23,13 @@ use crate::state::Shared;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// Who.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     actor: Option<String>,
     /// What, for instance `run.cancel`.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     action: Option<String>,
     /// What it was done to, for instance `owner/name`.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     resource: Option<String>,
 }
 
@@ -39,10 +39,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(filter): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<AuditEntry>>, Refusal> {
-    let (Query(filter), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let seen = access.seen()?;
     let orgs = match (seen.owners, seen.repositories) {
         (None, None) => None,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::v1::Page;
 use gantry_api::v1::event::{Event, EventDetail};
@@ -20,7 +19,7 @@ use super::access::Access;
 use super::cursor::{Paging, page};
 use super::shape;
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, Params};
 use crate::service::accept;
 use crate::state::Shared;
 
@@ -29,19 +28,19 @@ use crate::state::Shared;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// `owner/name`.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     repo: Option<String>,
     /// Owner.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     org: Option<String>,
     /// Where they came from.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     source: Option<String>,
     /// `runs`, `nothing`, `ignored`, `refused`, `failed`, or `open` for those that are not decided.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     outcome: Option<String>,
     /// Text in name, repository, title, actor, commit, ref or delivery.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     q: Option<String>,
 }
 
@@ -51,10 +50,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(f): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Event>>, Refusal> {
-    let (Query(f), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let filter = EventFilter {
         seen: shape::narrow(access.seen()?, f.org, None),
         repository: f.repo,

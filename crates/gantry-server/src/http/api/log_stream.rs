@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::response::sse::Event as Sse;
@@ -16,7 +15,7 @@ use super::access::Access;
 use super::{jobs, logs, stream};
 use crate::events::RunEvent;
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, Params};
 use crate::state::Shared;
 
 /// Parts that wait for one reader. The log itself is the memory: a slow reader is simply read to later.
@@ -44,15 +43,15 @@ pub(super) async fn follow(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     Id(Path(id)): Id<AttemptId>,
-    from: Result<Query<From>, QueryRejection>,
+    Params(from): Params<From>,
 ) -> Result<Response, Refusal> {
     jobs::permitted_attempt(&access, &shared, id).await?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok());
-    let offset = last.and_then(|v| v.parse().ok()).unwrap_or(from?.0.offset);
+    let offset = last.and_then(|v| v.parse().ok()).unwrap_or(from.offset);
     let length = shared.logs.length(id);
     if offset > length {
         let title = format!("`offset` is {offset}; the log has {length} bytes");
-        return Err(Refusal::invalid(title));
+        return Err(Refusal::conflict(title));
     }
     let place = shared.access.limits.stream()?;
     // Subscribed before the first look: nothing falls between.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use gantry_api::v1::log::{LogHit, LogHits};
@@ -20,7 +19,7 @@ use utoipa::IntoParams;
 use super::access::Access;
 use super::{jobs, runs};
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, Params};
 use crate::state::Shared;
 
 /// Media type of lines of JSON.
@@ -70,7 +69,7 @@ pub(super) async fn lines(
     if before == 1 {
         if bytes.first() != Some(&b'\n') {
             let title = format!("no line of the log begins at byte {offset}");
-            return Err(Refusal::invalid(title));
+            return Err(Refusal::conflict(title));
         }
         bytes = bytes.slice(1..);
     }
@@ -92,10 +91,9 @@ pub(super) async fn part(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<AttemptId>,
-    part: Result<Query<Part>, QueryRejection>,
+    Params(part): Params<Part>,
 ) -> Result<Response, Refusal> {
     jobs::permitted_attempt(&access, &shared, id).await?;
-    let Query(part) = part?;
     let limit = part.limit.unwrap_or(DEFAULT_PART_BYTES);
     if limit == 0 || limit > MAX_PART_BYTES {
         return Err(Refusal::invalid(format!("`limit` is {limit}; it is 1 to {MAX_PART_BYTES}")));
@@ -103,7 +101,7 @@ pub(super) async fn part(
     let length = shared.logs.length(id);
     if part.offset > length {
         let title = format!("`offset` is {}; the log has {length} bytes", part.offset);
-        return Err(Refusal::invalid(title));
+        return Err(Refusal::conflict(title));
     }
     let bytes = lines(&shared.logs, id, part.offset, limit as usize).await?;
     let headers = [(header::CONTENT_TYPE, NDJSON.to_owned()), (LOG_LENGTH, length.to_string())];
@@ -136,10 +134,10 @@ pub(super) async fn raw(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<AttemptId>,
-    raw: Result<Query<Raw>, QueryRejection>,
+    Params(raw): Params<Raw>,
 ) -> Result<Response, Refusal> {
     jobs::permitted_attempt(&access, &shared, id).await?;
-    let with_times = raw?.0.timestamps == Some(Switch::On);
+    let with_times = raw.timestamps == Some(Switch::On);
     let logs = shared.logs.clone();
     let parts = futures::stream::try_unfold(0u64, move |offset| {
         let logs = logs.clone();
@@ -181,7 +179,7 @@ fn text(lines: &[u8], with_times: bool) -> String {
 #[into_params(parameter_in = Query)]
 pub(super) struct Search {
     /// Text, in any case.
-    #[param(min_length = 1, max_length = 256)]
+    #[param(min_length = 1, max_length = 512)]
     q: String,
     /// Most lines.
     #[param(minimum = 1, maximum = 1000)]
@@ -196,16 +194,15 @@ pub(super) async fn search(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<RunId>,
-    search: Result<Query<Search>, QueryRejection>,
+    Params(search): Params<Search>,
 ) -> Result<Json<LogHits>, Refusal> {
     runs::permitted(&access, &shared, id).await?;
-    let Query(search) = search?;
     let limit = search.limit.unwrap_or(DEFAULT_HITS);
     if limit == 0 || limit > MAX_HITS {
         return Err(Refusal::invalid(format!("`limit` is {limit}; it is 1 to {MAX_HITS}")));
     }
-    if search.q.is_empty() || search.q.len() > 1_024 {
-        return Err(Refusal::invalid("`q` is a text of 1 to 256 characters"));
+    if search.q.is_empty() {
+        return Err(Refusal::invalid("`q` is a text of at least one character"));
     }
     let attempts = shared.db.read().await?.attempt_list(id).await?;
     let mut finder = Finder {

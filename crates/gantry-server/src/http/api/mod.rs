@@ -37,12 +37,11 @@ use utoipa_axum::routes;
 
 use crate::state::Shared;
 
-pub use doc::document;
 pub(crate) use stream::Changes;
 
 /// The routes with their description.
-fn described() -> (Router<Arc<Shared>>, OpenApi) {
-    OpenApiRouter::with_openapi(doc::base())
+pub(super) fn described() -> (Router<Arc<Shared>>, OpenApi) {
+    OpenApiRouter::new()
         .routes(routes!(meta::health))
         .routes(routes!(meta::me))
         .routes(routes!(session::begin, session::end))

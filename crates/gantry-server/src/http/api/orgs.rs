@@ -64,6 +64,9 @@ pub(super) async fn teams(
     Id(Path(org)): Id<String>,
 ) -> Result<Json<Page<Team>>, Refusal> {
     access.org(&org)?;
+    if !orgs(&shared).await?.contains_key(&org) {
+        return Err(Refusal::missing(&format!("org `{org}`")));
+    }
     let mut teams: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let registry = registry(&shared);
     for known in registry.repos().filter(|r| r.repo.owner.eq_ignore_ascii_case(&org)) {

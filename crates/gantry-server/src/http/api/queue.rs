@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use gantry_api::v1::Page;
 use gantry_api::v1::job::RunnerRef;
 use gantry_api::v1::queue::{QueueItem, QueueState};
@@ -17,6 +16,7 @@ use super::access::Access;
 use super::cursor::{Paging, page};
 use super::shape;
 use crate::http::Refusal;
+use crate::http::input::Params;
 use crate::state::Shared;
 
 /// What the queue is narrowed to.
@@ -24,10 +24,10 @@ use crate::state::Shared;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// Owner.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     org: Option<String>,
     /// `owner/name`.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     repo: Option<String>,
 }
 
@@ -37,10 +37,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(filter): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<QueueItem>>, Refusal> {
-    let (Query(filter), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let seen = access.seen()?;
     let narrowed = shape::narrow(seen, filter.org, filter.repo);
     let jobs = shared.db.read().await?.queue_page(&narrowed, after, limit + 1).await?;

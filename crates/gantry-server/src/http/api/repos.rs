@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::v1::Page;
 use gantry_api::v1::duration_ms;
@@ -23,7 +22,7 @@ use super::cursor::{Paging, page};
 use super::{runs, shape};
 use crate::fleet::Source;
 use crate::http::Refusal;
-use crate::http::input::{Id, JsonBody};
+use crate::http::input::{Id, JsonBody, Params};
 use crate::service::{NewRepo, Registered, Registry, hub};
 use crate::state::Shared;
 
@@ -33,7 +32,7 @@ const RECENT: usize = 20;
 const RECENT_READ: u32 = 40;
 /// Longest name of an owner or a repository, in bytes.
 const MAX_NAME_BYTES: usize = 100;
-/// Longest URL, branch or reason, in bytes.
+/// Longest URL, in bytes.
 const MAX_TEXT_BYTES: usize = 2_000;
 
 /// What the hub knows of repositories; nothing when it is a private one.
@@ -67,13 +66,13 @@ enum Switched {
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// Owner.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     org: Option<String>,
     /// Team.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     team: Option<String>,
     /// Text in the name.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     q: Option<String>,
     /// Whether they are switched on.
     #[param(inline)]
@@ -86,10 +85,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(f): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Repo>>, Refusal> {
-    let (Query(f), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let seen = access.seen()?;
     let registry = registry(&shared);
     let text = f.q.map(|q| q.to_lowercase());
@@ -267,11 +266,7 @@ pub(super) async fn change(
     JsonBody(body): JsonBody<ChangeRepoRequest>,
 ) -> Result<Json<Repo>, Refusal> {
     let known = permitted(&access, &shared, &owner, &name)?;
-    if body.disabled_reason.as_ref().is_some_and(|r| r.len() > MAX_TEXT_BYTES) {
-        return Err(Refusal::invalid(format!(
-            "`disabled_reason` has at most {MAX_TEXT_BYTES} bytes"
-        )));
-    }
+    runs::short("disabled_reason", body.disabled_reason.as_ref())?;
     match (body.enabled, body.disabled_reason) {
         (Some(true), Some(_)) => {
             return Err(Refusal::invalid("an enabled repository has no `disabled_reason`"));

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::v1::Page;
 use gantry_api::v1::runner::{Capacity, Pool, Runner, RunnerState};
@@ -18,7 +17,7 @@ use utoipa::IntoParams;
 use super::access::Access;
 use super::cursor::{Paging, page};
 use crate::http::Refusal;
-use crate::http::input::Id;
+use crate::http::input::{Id, Params};
 use crate::ids::now;
 use crate::state::Shared;
 
@@ -40,10 +39,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(filter): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Runner>>, Refusal> {
-    let (Query(filter), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let seen = access.seen()?;
     let mut all = all(&shared, &seen).await?;
     all.retain(|r| filter.state.is_none_or(|s| r.state == s));

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::v1::Page;
 use gantry_api::v1::run::{
@@ -24,7 +23,7 @@ use super::cursor::{Paging, page};
 use super::shape;
 use crate::driver;
 use crate::http::Refusal;
-use crate::http::input::{Id, OptionalBody};
+use crate::http::input::{Id, OptionalBody, Params};
 use crate::query::{self, Reader};
 use crate::service::{self, Configuration, Rerun, Which};
 use crate::state::Shared;
@@ -34,10 +33,10 @@ use crate::state::Shared;
 #[into_params(parameter_in = Query)]
 pub(super) struct Filter {
     /// `owner/name`.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     repo: Option<String>,
     /// Owner.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     org: Option<String>,
     /// State.
     #[param(inline)]
@@ -46,22 +45,22 @@ pub(super) struct Filter {
     #[param(inline)]
     outcome: Option<Outcome>,
     /// Name of the event.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     event: Option<String>,
     /// Branch, tag or full ref.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     branch: Option<String>,
     /// Who caused them.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     actor: Option<String>,
     /// Name, path or file name of the workflow.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     workflow: Option<String>,
     /// The event that led to them.
     #[param(value_type = Option<String>)]
     event_id: Option<EventId>,
     /// Text in name, message, commit or repository.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     q: Option<String>,
 }
 
@@ -71,10 +70,10 @@ pub(super) struct Filter {
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    filter: Result<Query<Filter>, QueryRejection>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(f): Params<Filter>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<RunSummary>>, Refusal> {
-    let (Query(f), (limit, after)) = (filter?, paging?.read()?);
+    let (limit, after) = paging.read()?;
     let filter = RunFilter {
         seen: access.seen()?,
         repository: f.repo,
@@ -155,10 +154,9 @@ pub(super) async fn why(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path(id)): Id<RunId>,
-    about: Result<Query<About>, QueryRejection>,
+    Params(About { job }): Params<About>,
 ) -> Result<Json<Why>, Refusal> {
     permitted(&access, &shared, id).await?;
-    let Query(About { job }) = about?;
     let reader = Reader::of(&shared);
     let constraints = reader.why(id, job.as_deref()).await?;
     let mut conn = shared.db.read().await?;
@@ -197,13 +195,15 @@ pub(super) async fn cancel(
     answer(&shared, id).await
 }
 
-/// Longest reason or comment, in bytes.
-const MAX_REASON_BYTES: usize = 4_000;
+/// Longest reason or comment, in characters; the document says the same.
+const MAX_REASON_CHARS: usize = 1_000;
 
 /// Refuses texts that are too long to keep.
 pub(super) fn short(what: &str, text: Option<&String>) -> Result<(), Refusal> {
-    if text.is_some_and(|t| t.len() > MAX_REASON_BYTES) {
-        return Err(Refusal::invalid(format!("`{what}` has at most {MAX_REASON_BYTES} bytes")));
+    if text.is_some_and(|t| t.chars().count() > MAX_REASON_CHARS) {
+        return Err(Refusal::invalid(format!(
+            "`{what}` has at most {MAX_REASON_CHARS} characters"
+        )));
     }
     Ok(())
 }

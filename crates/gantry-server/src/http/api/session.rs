@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use gantry_api::Problem;
 use gantry_api::problem::code;
 use gantry_api::v1::token::{Session, SessionRequest};
@@ -14,6 +14,7 @@ use gantry_tenancy::ActorKind;
 use super::access::Access;
 use crate::credentials::{self, COOKIE, SESSION_MS};
 use crate::http::Refusal;
+use crate::http::guard::Call;
 use crate::http::input::JsonBody;
 use crate::ids::now;
 use crate::state::Shared;
@@ -23,6 +24,7 @@ use crate::state::Shared;
     request_body(content = SessionRequest), responses((status = 200, body = Session)))]
 pub(super) async fn begin(
     State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Arc<Call>>,
     headers: HeaderMap,
     JsonBody(body): JsonBody<SessionRequest>,
 ) -> Result<Response, Refusal> {
@@ -36,6 +38,7 @@ pub(super) async fn begin(
         let hint = "use an access token that has not ended, or the hub's bootstrap token";
         return Err(Refusal(Problem::new(code::AUTH_TOKEN, 401, title).hint(hint)));
     };
+    call.let_through(&known.actor.name, "session");
     let (value, expires) = credentials::begin_session(&shared, &known).await?;
     let is_tls = headers.get("x-forwarded-proto").is_some_and(|v| v == "https");
     let secure = if is_tls { "; Secure" } else { "" };

@@ -8,8 +8,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Sse, KeepAlive, Sse as Answer};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +23,7 @@ use super::access::Access;
 use super::{events, runs, shape};
 use crate::events::RunEvent;
 use crate::http::Refusal;
+use crate::http::input::Params;
 use crate::state::Shared;
 
 /// Changes that are remembered for those who come back.
@@ -47,7 +47,7 @@ pub(super) struct Follow {
     #[param(value_type = Option<String>)]
     run: Option<RunId>,
     /// `owner/name`: one repository.
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     repo: Option<String>,
 }
 
@@ -120,9 +120,8 @@ pub(super) async fn follow(
     access: Access,
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    follow: Result<Query<Follow>, QueryRejection>,
+    Params(follow): Params<Follow>,
 ) -> Result<Response, Refusal> {
-    let Query(follow) = follow?;
     let mut seen = access.seen()?;
     if let Some(run) = follow.run {
         runs::permitted(&access, &shared, run).await?;

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::Problem;
 use gantry_api::problem::code;
@@ -22,7 +21,7 @@ use super::cursor::{Paging, page};
 use super::shape;
 use crate::credentials::{self, KIND_ACCESS, KIND_BOOTSTRAP, KIND_ONCE, KIND_POOL};
 use crate::http::Refusal;
-use crate::http::input::{Id, JsonBody};
+use crate::http::input::{Id, JsonBody, Params};
 use crate::ids::{digest, fresh, now};
 use crate::state::Shared;
 
@@ -40,9 +39,9 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
-    paging: Result<Query<Paging>, QueryRejection>,
+    Params(paging): Params<Paging>,
 ) -> Result<Json<Page<Token>>, Refusal> {
-    let (limit, after) = paging?.0.read()?;
+    let (limit, after) = paging.read()?;
     let seen = access.seen()?;
     let mut conn = shared.db.read().await?;
     // Who has several orgs sees the tokens of the first; a list by org is asked for with its own token.

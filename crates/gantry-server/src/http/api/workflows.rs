@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use gantry_api::Problem;
 use gantry_api::problem::code;
@@ -19,7 +18,7 @@ use super::access::Access;
 use super::repos;
 use crate::fleet::{FleetEvent, Source};
 use crate::http::Refusal;
-use crate::http::input::{Id, OptionalBody};
+use crate::http::input::{Id, OptionalBody, Params};
 use crate::service::{Dispatch, hub};
 use crate::source::{self, Neighbours, WorkflowFile};
 use crate::state::Shared;
@@ -36,7 +35,7 @@ const MAX_TEXT_BYTES: usize = 512;
 pub(super) struct At {
     /// Branch, tag or commit; the default branch when absent.
     #[serde(rename = "ref")]
-    #[param(max_length = 256)]
+    #[param(max_length = 512)]
     git_ref: Option<String>,
 }
 
@@ -56,10 +55,10 @@ pub(super) async fn list(
     access: Access,
     State(shared): State<Arc<Shared>>,
     Id(Path((owner, name))): Id<(String, String)>,
-    at: Result<Query<At>, QueryRejection>,
+    Params(at): Params<At>,
 ) -> Result<Json<Vec<Wire>>, Refusal> {
     let mut known = repos::permitted(&access, &shared, &owner, &name)?;
-    if let Some(wanted) = at?.0.git_ref.filter(|r| !r.is_empty()) {
+    if let Some(wanted) = at.git_ref.filter(|r| !r.is_empty()) {
         if !is_ref(&wanted) {
             return Err(Refusal::invalid("`ref` is no branch, tag or commit"));
         }

@@ -68,7 +68,7 @@ fn folder(data: &Path) -> Vec<Check> {
     let mut checks = vec![check(name, Status::Ok, format!("`{}`", data.display()), "")];
     let space = match nix::sys::statvfs::statvfs(data) {
         Ok(stat) => {
-            let free = stat.blocks_available() as u64 * stat.fragment_size() as u64;
+            let free = stat.blocks_available() * stat.fragment_size();
             let status = match free {
                 free if free < MIN_FREE_BYTES => Status::Fail,
                 free if free < FREE_BYTES => Status::Warn,
