@@ -14,7 +14,7 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   tidy    checks dependency directions, lengths, module headers, purity and links
-  bench [jobs|workflow]
+  bench [jobs|workflow|hub]
           prints rates, latencies and memory beside a peer measured in the same run
 ";
 

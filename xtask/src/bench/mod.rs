@@ -4,6 +4,7 @@
 
 mod child;
 mod figures;
+mod hub;
 mod language;
 mod linters;
 mod peers;
@@ -29,17 +30,25 @@ const CHAIN: usize = 50;
 const STARTS: usize = 10;
 const LOG_BYTES: usize = 256 << 20;
 
-/// Builds the release binary and prints every figure, or those of one part: `jobs` or `workflow`.
+/// Builds the release binary and prints every figure, or those of one part: `jobs`, `workflow` or `hub`.
 ///
 /// # Errors
 /// When something cannot be built or a run does not end well.
 pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
-    let (jobs, workflow) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => (true, true),
-        ["jobs"] => (true, false),
-        ["workflow"] => (false, true),
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (jobs, workflow, hub) = match words.as_slice() {
+        [] => (true, true, true),
+        ["jobs"] => (true, false, false),
+        ["workflow"] => (false, true, false),
+        ["hub", parts @ ..] if parts.iter().all(|p| hub::PARTS.contains(p)) => (false, false, true),
         [child::WORD, program, args @ ..] => return child::run(program, args),
-        _ => anyhow::bail!("`{}` is no part of the benchmarks: `jobs`, `workflow`", args.join(" ")),
+        [hub::reads::WORD] => return hub::reads::serve_nothing(),
+        [hub::WORD, gantry, parts @ ..] => return hub::run(Path::new(gantry), parts),
+        _ => anyhow::bail!(
+            "`{}` is no part of the benchmarks: `jobs`, `workflow`, `hub` (of it {})",
+            args.join(" "),
+            hub::PARTS.join(", ")
+        ),
     };
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -58,6 +67,18 @@ pub(crate) fn run(root: &Path, args: &[String]) -> anyhow::Result<()> {
         bench.steps()?;
         bench.log_throughput()?;
         bench.idle_memory()?;
+    }
+    if hub {
+        build(root, &["--package", "xtask"])?;
+        let parts = words.get(1..).unwrap_or_default();
+        // The generator must not be the bottleneck: this program again, built for speed.
+        let mut generator = Command::new(release.join("xtask"));
+        let done = generator
+            .args(["bench", hub::WORD])
+            .arg(release.join("gantry"))
+            .args(parts)
+            .status()?;
+        ensure!(done.success(), "the hub's part failed");
     }
     Ok(())
 }
