@@ -104,6 +104,8 @@ pub mod code {
     pub const HUB_BUSY: &str = "hub/busy";
     /// An answer that took too long.
     pub const HUB_DEADLINE: &str = "hub/deadline";
+    /// The disk that the hub writes to is full.
+    pub const HUB_DISK_FULL: &str = "hub/disk-full";
     /// The hub itself failed.
     pub const HUB_INTERNAL: &str = "hub/internal";
 
@@ -138,6 +140,7 @@ pub mod code {
         HOOK_MALFORMED,
         HUB_BUSY,
         HUB_DEADLINE,
+        HUB_DISK_FULL,
         HUB_INTERNAL,
     ];
 }

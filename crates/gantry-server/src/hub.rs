@@ -107,62 +107,11 @@ impl Hub {
         options: HubOptions,
         config: Option<ServiceConfig>,
     ) -> Result<Self, HubError> {
-        // On one's own disk a lock tells at once whether a leader lives; a shared database tells by the lease.
-        let serving = match &config {
-            Some(_) if options.database.is_none() => Some(
-                InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
-                    .ok_or_else(|| HubError::Served(dir.to_owned()))?,
-            ),
-            _ => None,
-        };
-        let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
-        let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
-        for dir in instance::scratch(dir, &id) {
-            std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
-        }
-        let db = open_store(dir, &options).await?;
-        let depot = Depot::open_as(&dir.join("blobs"), &id)?;
-        let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
-        let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
-        db.write(move |tx| Box::pin(async move { tx.hub_insert(&hub).await })).await?;
-        instance::take_over_the_dead(&db, &logs, dir).await?;
-        crate::collect::expired(&db, &depot, now()).await?;
-        let secret = match &options.token {
-            Some(given) => given.clone(),
-            None => Secret(token()?),
-        };
-        let lead = match &config {
-            Some(_) => Some(Lead::take(&db, &id, serving.is_some()).await?),
-            None => None,
-        };
-        let service = match config {
-            Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
-            None => None,
-        };
-        let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
-        let (pokes, waiting) = mpsc::unbounded_channel();
-        let events = broadcast::channel(EVENT_BUFFER).0;
-        let shared = Arc::new(Shared {
-            domain,
-            id,
-            started: now(),
-            access: http::Remembered::new(options.api),
-            dir: dir.to_owned(),
-            options,
-            db,
-            depot,
-            logs,
-            service,
-            token: digest(secret.0.as_bytes()),
-            changes: http::Changes::start(events.subscribe()),
-            events,
-            pokes,
-            live: Mutex::new(Live::default()),
-            snapshots: SnapshotCache::default(),
-        });
+        let Parts { shared, token, waiting, lock, serving, lead } =
+            Parts::open(dir, options, config).await?;
         let driver = tokio::spawn(driver::run(Arc::clone(&shared), waiting));
         let stop = CancellationToken::new();
-        let hub = Self { shared, token: secret, driver, stop, lock, serving, lead };
+        let hub = Self { shared, token, driver, stop, lock, serving, lead };
         if hub.shared.service.is_some() {
             service::start(&hub.shared, &hub.stop).await?;
             if let Some(lead) = &hub.lead {
@@ -356,6 +305,81 @@ impl Hub {
 impl Drop for Hub {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A hub whose store is open and whose memory is empty, before anything in it moves.
+pub(crate) struct Parts {
+    pub shared: Arc<Shared>,
+    token: Secret,
+    /// What wakes the driver.
+    pub waiting: mpsc::UnboundedReceiver<Poke>,
+    pub lock: InstanceLock,
+    pub serving: Option<InstanceLock>,
+    lead: Option<Lead>,
+}
+
+impl Parts {
+    /// Opens or makes a data directory and ends what dead hubs left in it.
+    pub async fn open(
+        dir: &Path,
+        options: HubOptions,
+        config: Option<ServiceConfig>,
+    ) -> Result<Self, HubError> {
+        // On one's own disk a lock tells at once whether a leader lives; a shared database tells by the lease.
+        let serving = match &config {
+            Some(_) if options.database.is_none() => Some(
+                InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
+                    .ok_or_else(|| HubError::Served(dir.to_owned()))?,
+            ),
+            _ => None,
+        };
+        let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
+        let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
+        for dir in instance::scratch(dir, &id) {
+            std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
+        }
+        let db = open_store(dir, &options).await?;
+        let depot = Depot::open_as(&dir.join("blobs"), &id)?;
+        let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
+        let hub = HubRecord { id: id.clone(), pid: std::process::id(), started: now() };
+        db.write(move |tx| Box::pin(async move { tx.hub_insert(&hub).await })).await?;
+        instance::take_over_the_dead(&db, &logs, dir).await?;
+        crate::collect::expired(&db, &depot, now()).await?;
+        let secret = match &options.token {
+            Some(given) => given.clone(),
+            None => Secret(token()?),
+        };
+        let lead = match &config {
+            Some(_) => Some(Lead::take(&db, &id, serving.is_some()).await?),
+            None => None,
+        };
+        let service = match config {
+            Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
+            None => None,
+        };
+        let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
+        let (pokes, waiting) = mpsc::unbounded_channel();
+        let events = broadcast::channel(EVENT_BUFFER).0;
+        let shared = Arc::new(Shared {
+            domain,
+            id,
+            started: now(),
+            access: http::Remembered::new(options.api),
+            dir: dir.to_owned(),
+            options,
+            db,
+            depot,
+            logs,
+            service,
+            token: digest(secret.0.as_bytes()),
+            changes: http::Changes::start(events.subscribe()),
+            events,
+            pokes,
+            live: Mutex::new(Live::default()),
+            snapshots: SnapshotCache::default(),
+        });
+        Ok(Self { shared, token: secret, waiting, lock, serving, lead })
     }
 }
 

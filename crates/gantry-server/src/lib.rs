@@ -20,6 +20,8 @@ pub mod ids;
 pub mod instance;
 pub mod query;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod source;
 pub mod state;
 

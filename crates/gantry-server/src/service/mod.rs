@@ -10,11 +10,11 @@
 pub mod accept;
 mod carry;
 mod decide;
-mod decider;
+pub(crate) mod decider;
 pub(crate) mod hub;
 pub(crate) mod lead;
 pub(crate) mod poll;
-mod recover;
+pub(crate) mod recover;
 mod registry;
 pub(crate) mod rerun;
 pub(crate) mod runs;

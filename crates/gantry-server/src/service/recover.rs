@@ -18,7 +18,7 @@ use crate::ids::now;
 use crate::state::{LiveRun, LiveSubmission, Shared};
 
 /// Reads back every unfinished run of the service.
-pub(super) async fn recover(shared: &Arc<Shared>) -> Result<(), HubError> {
+pub(crate) async fn recover(shared: &Arc<Shared>) -> Result<(), HubError> {
     let (domain, until) = (shared.domain.clone(), now().plus_ms(shared.options.lease_ttl_ms));
     shared
         .db
@@ -32,6 +32,9 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<(), HubError> {
     let mut conn = shared.db.read().await?;
     let open = conn.run_list_open(&shared.domain).await?;
     let mut submissions: Vec<EventId> = open.iter().map(|r| r.submission).collect();
+    // Its last run has ended, and what follows from that was not stored any more.
+    let unended = conn.submission_list_open(&shared.domain).await?;
+    submissions.extend(unended.iter().map(|s| s.id));
     submissions.sort_unstable();
     submissions.dedup();
     for id in &submissions {
