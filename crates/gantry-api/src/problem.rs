@@ -108,6 +108,8 @@ pub mod code {
     pub const HUB_DEADLINE: &str = "hub/deadline";
     /// No process of the service leads at the moment.
     pub const HUB_NO_LEADER: &str = "hub/no-leader";
+    /// The disk that the hub writes to is full.
+    pub const HUB_DISK_FULL: &str = "hub/disk-full";
     /// The hub itself failed.
     pub const HUB_INTERNAL: &str = "hub/internal";
 
@@ -144,6 +146,7 @@ pub mod code {
         HUB_BUSY,
         HUB_DEADLINE,
         HUB_NO_LEADER,
+        HUB_DISK_FULL,
         HUB_INTERNAL,
     ];
 }

@@ -14,6 +14,7 @@ use gantry_store::tokens::{SessionRecord, TokenRecord};
 use gantry_tenancy::{Actor, ActorKind, Grant, OrgScope, Role, Standing, standing};
 use subtle::ConstantTimeEq as _;
 
+use crate::error::chain;
 use crate::ids::{digest, fresh, now, token};
 use crate::state::Shared;
 use crate::{Hub, HubError};
@@ -105,7 +106,12 @@ async fn live(shared: &Shared, record: TokenRecord) -> Result<Option<Known>, Sto
     }
     if record.kind != KIND_ONCE && shared.access.uses.is_due(record.id, at) {
         let id = record.id;
-        shared.db.write(move |tx| Box::pin(async move { tx.token_used(id, at).await })).await?;
+        let noted: Result<_, StoreError> =
+            shared.db.write(move |tx| Box::pin(async move { tx.token_used(id, at).await })).await;
+        // On a full disk nothing can be noted, and everything can be looked at.
+        if let Err(error) = noted {
+            tracing::warn!(error = chain(&error), token = %id, "the use of a token was not noted");
+        }
     }
     let key = record.id.to_string();
     Ok(Some(Known { actor: actor(&record), key, token: Some(record), session: None }))

@@ -123,65 +123,10 @@ impl Hub {
         options: HubOptions,
         config: Option<ServiceConfig>,
     ) -> Result<Self, HubError> {
-        // On one's own disk a lock tells at once whether a leader lives; a shared database tells by the lease.
-        let serving = match &config {
-            Some(_) if options.database.is_none() => Some(
-                InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
-                    .ok_or_else(|| HubError::Served(dir.to_owned()))?,
-            ),
-            _ => None,
-        };
-        let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
-        let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
-        for dir in instance::scratch(dir, &id) {
-            std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
-        }
-        let db = open_store(dir, &options).await?;
-        let depot = Depot::open_as(&dir.join("blobs"), &id)?;
-        let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
-        let secret = match &options.token {
-            Some(given) => given.clone(),
-            None => Secret(token()?),
-        };
-        let record = record(&id, &options, &digest(secret.0.as_bytes()));
-        db.write(move |tx| Box::pin(async move { tx.hub_insert(&record).await })).await?;
-        let service = match config {
-            Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
-            None => None,
-        };
-        let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
-        let (pokes, waiting) = mpsc::unbounded_channel();
-        let events = broadcast::channel(EVENT_BUFFER).0;
-        let standing = if service.is_some() { Standing::Follows(None) } else { Standing::Leads };
-        let shared = Arc::new(Shared {
-            domain,
-            id,
-            started: now(),
-            access: http::Remembered::new(options.api),
-            dir: dir.to_owned(),
-            options,
-            db,
-            depot,
-            logs,
-            service,
-            token: digest(secret.0.as_bytes()),
-            changes: http::Changes::start(events.subscribe()),
-            events,
-            told: broadcast::channel(EVENT_BUFFER).0,
-            standing: watch::channel(standing).0,
-            forwarder: http::Forwarder::new(),
-            pokes,
-            live: Mutex::new(Live::default()),
-            snapshots: SnapshotCache::default(),
-        });
-        let hub = Self {
-            shared,
-            token: secret,
-            held: Arc::default(),
-            stop: CancellationToken::new(),
-            lock,
-            serving,
-        };
+        let Parts { shared, token, waiting, lock, serving } =
+            Parts::open(dir, options, config).await?;
+        let (held, stop) = (Arc::default(), CancellationToken::new());
+        let hub = Self { shared, token, held, stop, lock, serving };
         hub.begin(waiting).await?;
         Ok(hub)
     }
@@ -441,6 +386,78 @@ fn record(id: &str, options: &HubOptions, token: &Digest) -> HubRecord {
         pid: std::process::id(),
         started: now(),
         serving: options.own_url.as_ref().map(serving),
+    }
+}
+
+/// A hub whose store is open and whose memory is empty, before anything in it moves.
+pub(crate) struct Parts {
+    pub shared: Arc<Shared>,
+    token: Secret,
+    /// What wakes the driver.
+    pub waiting: mpsc::UnboundedReceiver<Poke>,
+    pub lock: InstanceLock,
+    pub serving: Option<InstanceLock>,
+}
+
+impl Parts {
+    /// Opens or makes a data directory and opens its store.
+    pub async fn open(
+        dir: &Path,
+        options: HubOptions,
+        config: Option<ServiceConfig>,
+    ) -> Result<Self, HubError> {
+        // On one's own disk a lock tells at once whether a leader lives; a shared database tells by the lease.
+        let serving = match &config {
+            Some(_) if options.database.is_none() => Some(
+                InstanceLock::try_take(&instance::lock_dir(dir), service::DOMAIN)?
+                    .ok_or_else(|| HubError::Served(dir.to_owned()))?,
+            ),
+            _ => None,
+        };
+        let id = format!("{}{}", instance::ID_PREFIX, fresh().as_simple());
+        let lock = InstanceLock::take(&instance::lock_dir(dir), &id)?;
+        for dir in instance::scratch(dir, &id) {
+            std::fs::create_dir_all(&dir).map_err(|e| HubError::data(&dir, e))?;
+        }
+        let db = open_store(dir, &options).await?;
+        let depot = Depot::open_as(&dir.join("blobs"), &id)?;
+        let logs = Logs::open(&dir.join("logs"), LogSync::AtEnd)?;
+        let secret = match &options.token {
+            Some(given) => given.clone(),
+            None => Secret(token()?),
+        };
+        let record = record(&id, &options, &digest(secret.0.as_bytes()));
+        db.write(move |tx| Box::pin(async move { tx.hub_insert(&record).await })).await?;
+        let service = match config {
+            Some(config) => Some(Arc::new(Service::open(&db, config).await?)),
+            None => None,
+        };
+        let domain = service.as_ref().map_or_else(|| id.clone(), |_| service::DOMAIN.to_owned());
+        let (pokes, waiting) = mpsc::unbounded_channel();
+        let events = broadcast::channel(EVENT_BUFFER).0;
+        let standing = if service.is_some() { Standing::Follows(None) } else { Standing::Leads };
+        let shared = Arc::new(Shared {
+            domain,
+            id,
+            started: now(),
+            access: http::Remembered::new(options.api),
+            dir: dir.to_owned(),
+            options,
+            db,
+            depot,
+            logs,
+            service,
+            token: digest(secret.0.as_bytes()),
+            changes: http::Changes::start(events.subscribe()),
+            events,
+            told: broadcast::channel(EVENT_BUFFER).0,
+            standing: watch::channel(standing).0,
+            forwarder: http::Forwarder::new(),
+            pokes,
+            live: Mutex::new(Live::default()),
+            snapshots: SnapshotCache::default(),
+        });
+        Ok(Self { shared, token: secret, waiting, lock, serving })
     }
 }
 

@@ -9,11 +9,19 @@ use crate::HubError;
 
 /// Now.
 pub fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(now) = crate::simulation::now() {
+        return now;
+    }
     Timestamp(jiff::Timestamp::now().as_microsecond())
 }
 
 /// A fresh id; ids made later sort behind those made earlier.
 pub fn fresh() -> Uuid {
+    #[cfg(test)]
+    if let Some(id) = crate::simulation::fresh() {
+        return id;
+    }
     Uuid::now_v7()
 }
 
@@ -22,6 +30,10 @@ pub fn fresh() -> Uuid {
 /// # Errors
 /// The operating system has no randomness.
 pub fn token() -> Result<String, HubError> {
+    #[cfg(test)]
+    if let Some(token) = crate::simulation::token() {
+        return Ok(token);
+    }
     let mut bytes = [0u8; 32];
     rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|e| HubError::Random(e.to_string()))?;
     Ok(Digest::from_sha256(&bytes).hex().to_owned())

@@ -22,6 +22,8 @@ pub mod instance;
 pub mod probe;
 pub mod query;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod source;
 pub mod state;
 

@@ -98,6 +98,15 @@ pub(crate) struct LiveSubmission {
 }
 
 impl Live {
+    /// A run of every submission whose runs have ended and whose own end could not be stored.
+    pub fn ends_unstored(&self) -> Vec<RunId> {
+        let ended = |s: &&Arc<LiveSubmission>| {
+            !s.runs.values().flatten().any(|run| self.runs.contains_key(run))
+        };
+        let all = self.submissions.values().filter(ended);
+        all.filter_map(|s| s.runs.values().flatten().next().copied()).collect()
+    }
+
     /// Forgets the runners of this name for good; answers who they were.
     pub fn forget_runners(&mut self, name: &str) -> HashSet<RunnerId> {
         let named = |(id, runner): (&RunnerId, &RunnerRecord)| (runner.name == name).then_some(*id);
@@ -125,11 +134,15 @@ impl Shared {
     /// Tells subscribers, and the other processes; nobody may listen.
     pub fn tell(&self, event: RunEvent) {
         let _ = self.told.send(event.clone());
+        #[cfg(test)]
+        crate::simulation::point();
         let _ = self.events.send(event);
     }
 
     /// Wakes the driver; it may have ended.
     pub fn poke(&self, poke: Poke) {
+        #[cfg(test)]
+        crate::simulation::point();
         let _ = self.pokes.send(poke);
     }
 }

@@ -75,7 +75,17 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// What the engines say when there is no room: SQLite's `FULL` and `IOERR_SHMSIZE`, PostgreSQL's `disk_full`.
+const DISK_FULL: [&str; 3] = ["13", "4874", "53100"];
+
 impl StoreError {
+    /// Whether the disk that the store is on is full.
+    pub fn is_disk_full(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.is_some_and(|code| DISK_FULL.contains(&code.as_ref()))
+    }
+
     /// Whether somebody else changed the record first.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Transition(_))

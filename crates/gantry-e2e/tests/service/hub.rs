@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -17,27 +18,75 @@ pub const RUNNER_TOKEN: &str = "the-registration-token-of-the-suite";
 
 /// A hub; its data directory outlives its processes.
 pub struct Hub {
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     listen: String,
     jobs: u32,
+    /// URL of a PostgreSQL database.
+    database: Option<String>,
     process: Option<Child>,
+    /// What it says, until it has said where it serves.
+    says: Option<ChildStdout>,
     pub url: String,
+    /// Where deliveries go, when that is not the hub itself.
+    pub entry: Option<String>,
     pub http: reqwest::Client,
+}
+
+/// What a delivery was answered.
+pub struct Answered {
+    pub status: u16,
+    pub body: String,
 }
 
 impl Hub {
     /// Starts a hub for the repositories of `hub_file`, with so many jobs on this machine.
     pub async fn start(hub_file: &str, listen: &str, jobs: u32) -> anyhow::Result<Self> {
-        let dir = tempfile::Builder::new().prefix("gantry-service-").tempdir()?;
-        std::fs::write(dir.path().join("gantry.yaml"), hub_file)?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
-        let (listen, url) = (format!("{listen}:0"), String::new());
-        let mut hub = Self { dir, listen, jobs, process: None, url, http };
+        let mut hub = Self::new(hub_file, listen, jobs, None)?;
         hub.again().await?;
         Ok(hub)
     }
 
-    fn binary() -> anyhow::Result<PathBuf> {
+    /// A hub that is not started yet; its records are in `database`, or in a file.
+    pub fn new(
+        hub_file: &str,
+        listen: &str,
+        jobs: u32,
+        database: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("gantry-service-").tempdir()?;
+        std::fs::write(dir.path().join("gantry.yaml"), hub_file)?;
+        std::fs::create_dir(dir.path().join("data"))?;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+        let listen = format!("{listen}:0");
+        Ok(Self {
+            dir: Arc::new(dir),
+            listen,
+            jobs,
+            database,
+            process: None,
+            says: None,
+            url: String::new(),
+            entry: None,
+            http,
+        })
+    }
+
+    /// Another process of the same service, not started yet.
+    pub fn beside(&self) -> Self {
+        Self {
+            dir: Arc::clone(&self.dir),
+            listen: "127.0.0.1:0".to_owned(),
+            jobs: self.jobs,
+            database: self.database.clone(),
+            process: None,
+            says: None,
+            url: String::new(),
+            entry: self.entry.clone(),
+            http: self.http.clone(),
+        }
+    }
+
+    pub fn binary() -> anyhow::Result<PathBuf> {
         let exe = std::env::current_exe()?;
         let dir = exe.parent().and_then(Path::parent).context("no target folder")?;
         let bin = dir.join("gantry");
@@ -51,11 +100,21 @@ impl Hub {
 
     /// Starts the process and waits until it serves; it keeps its address.
     pub async fn again(&mut self) -> anyhow::Result<()> {
+        self.launch()?;
+        self.ready().await
+    }
+
+    /// Starts the process.
+    pub fn launch(&mut self) -> anyhow::Result<()> {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.dir.path().join("serve.log"))?;
-        let mut child = Command::new(Self::binary()?)
+        let mut command = Command::new(Self::binary()?);
+        if let Some(url) = &self.database {
+            command.env("GANTRY_DATABASE_URL", url);
+        }
+        let mut child = command
             .args(["serve", "--poll", "1s", "--listen", &self.listen])
             .args(["--jobs", &self.jobs.to_string()])
             .arg("--hub")
@@ -68,8 +127,19 @@ impl Hub {
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()?;
-        let out = child.stdout.take().context("no output")?;
+        self.says = child.stdout.take();
         self.process = Some(child);
+        Ok(())
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
+    /// Waits until the process says that it serves.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let out = self.says.take().context("no output")?;
         let line = tokio::task::spawn_blocking(move || {
             let mut lines = BufReader::new(out).lines();
             let found = lines.by_ref().map_while(Result::ok).find(|l| l.contains(" at http://"));
@@ -155,6 +225,12 @@ impl Hub {
 
     /// Delivers a push as a Gitea does; whether the hub has taken it.
     pub async fn deliver(&self, id: &str, repository: &str, sha: &str) -> bool {
+        let answer = self.delivered(id, repository, sha).await;
+        answer.is_some_and(|answer| answer.status == 202)
+    }
+
+    /// Delivers a push as a Gitea does; what the hub answers.
+    pub async fn delivered(&self, id: &str, repository: &str, sha: &str) -> Option<Answered> {
         let body = serde_json::json!({
             "ref": "refs/heads/main", "before": "0".repeat(40), "after": sha, "commits": [],
             "repository": { "full_name": repository, "name": repository, "default_branch": "main" },
@@ -166,14 +242,16 @@ impl Hub {
         let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
         let sent = self
             .http
-            .post(format!("{}/api/v1/hooks/forge", self.url))
+            .post(format!("{}/api/v1/hooks/forge", self.entry.as_ref().unwrap_or(&self.url)))
             .header("x-gitea-event", "push")
             .header("x-gitea-delivery", id)
             .header("x-gitea-signature", hex)
             .body(body)
             .send()
-            .await;
-        sent.is_ok_and(|answer| answer.status().as_u16() == 202)
+            .await
+            .ok()?;
+        let status = sent.status().as_u16();
+        Some(Answered { status, body: sent.text().await.ok()? })
     }
 }
 

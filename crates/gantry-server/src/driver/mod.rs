@@ -105,7 +105,10 @@ pub(crate) async fn run(shared: Arc<Shared>, mut pokes: mpsc::UnboundedReceiver<
 }
 
 impl Driver {
-    async fn handle(&mut self, batch: Vec<Poke>) -> Result<Option<oneshot::Sender<()>>, HubError> {
+    pub(crate) async fn handle(
+        &mut self,
+        batch: Vec<Poke>,
+    ) -> Result<Option<oneshot::Sender<()>>, HubError> {
         let mut runs: Vec<RunId> = Vec::new();
         for poke in batch {
             match poke {
@@ -162,10 +165,11 @@ impl Driver {
         Ok(())
     }
 
-    async fn tick(&mut self) -> Result<(), HubError> {
+    pub(crate) async fn tick(&mut self) -> Result<(), HubError> {
         let lost = lease::take_back_lost(&self.shared).await?;
         groups::bury_dead_holders(&self.shared).await?;
         let mut all: Vec<RunId> = self.shared.live().runs.keys().copied().collect();
+        all.extend(self.shared.live().ends_unstored());
         all.sort();
         if !lost.is_empty() || !all.is_empty() {
             self.settle(all).await?;

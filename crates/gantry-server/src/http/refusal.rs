@@ -21,6 +21,13 @@ impl Refusal {
         Self(Problem::new(code::HUB_INTERNAL, 500, "the hub failed").hint(hint))
     }
 
+    /// Nothing more can be written; the place stands in the hub's log.
+    pub fn disk_full() -> Self {
+        let title = "the disk that the hub writes to is full";
+        let hint = "free disk space on the hub's machine; the call may be repeated";
+        Self(Problem::new(code::HUB_DISK_FULL, 507, title).hint(hint))
+    }
+
     pub fn invalid(what: impl Into<String>) -> Self {
         Self(Problem::new(code::REQUEST_INVALID, 400, what))
     }
@@ -82,7 +89,7 @@ impl From<StoreError> for Refusal {
         }
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "a route could not use the store");
-        Self::internal()
+        if error.is_disk_full() { Self::disk_full() } else { Self::internal() }
     }
 }
 
@@ -92,6 +99,8 @@ impl From<HubError> for Refusal {
             HubError::Conflict(_) | HubError::Private => return Self::conflict(error.to_string()),
             HubError::Submission(_) => return Self::invalid(error.to_string()),
             HubError::Store(error @ StoreError::NotFound { .. }) => return Self::or_missing(error),
+            HubError::Store(error) if error.is_disk_full() => return error.into(),
+            HubError::Depot(error) if error.is_disk_full() => return error.into(),
             _ => {}
         }
         let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -118,7 +127,7 @@ impl From<DepotError> for Refusal {
             DepotError::Storage(_) | DepotError::File { .. } => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "a route could not use the depot");
-                Self::internal()
+                if error.is_disk_full() { Self::disk_full() } else { Self::internal() }
             }
         }
     }

@@ -12,6 +12,7 @@ use gantry_api::problem::code;
 use gantry_api::route::PROTOCOL;
 use gantry_api::runner::{LeaseRequest, RegisterRequest, RegisterResponse};
 use gantry_core::RunnerId;
+use gantry_store::StoreError;
 use gantry_store::runners::RunnerRecord;
 use tokio::sync::oneshot;
 
@@ -19,6 +20,7 @@ use super::guard::Call;
 use super::input::{Id, JsonBody};
 use super::{Refusal, auth};
 use crate::driver::{Poke, Waiter};
+use crate::error::chain;
 use crate::ids::{digest, fresh, now, token};
 use crate::state::Shared;
 
@@ -88,16 +90,19 @@ pub(super) async fn register(
 }
 
 /// Notes that a runner asks, now and then.
-async fn heard_of(shared: &Shared, runner: &RunnerRecord) -> Result<(), Refusal> {
+async fn heard_of(shared: &Shared, runner: &RunnerRecord) {
     let (id, at) = (runner.id, now());
     if at.ms_since(runner.seen) < SEEN_EVERY_MS {
-        return Ok(());
+        return;
     }
     if let Some(known) = shared.live().runners.get_mut(&id) {
         known.seen = at;
     }
-    shared.db.write(move |tx| Box::pin(async move { tx.runner_seen(id, at).await })).await?;
-    Ok(())
+    let noted: Result<_, StoreError> =
+        shared.db.write(move |tx| Box::pin(async move { tx.runner_seen(id, at).await })).await;
+    if let Err(error) = noted {
+        tracing::warn!(error = chain(&error), runner = %id, "a runner was heard of and not noted");
+    }
 }
 
 /// Asks for work, and waits for some: a long poll of at most a minute.
@@ -112,7 +117,7 @@ pub(super) async fn poll(
 ) -> Result<Json<LeaseResponse>, Refusal> {
     let runner = auth::runner(&shared, &headers, id).await?;
     let JsonBody(request) = body?;
-    heard_of(&shared, &runner).await?;
+    heard_of(&shared, &runner).await;
     let (reply, mut answer) = oneshot::channel();
     // One that is drained keeps asking, so that it is known to live, and gets nothing.
     let slots = if runner.drained.is_some() { 0 } else { request.slots.min(runner.slots) };

@@ -90,17 +90,22 @@ async fn take(
         }
         let shared = Arc::clone(shared);
         work.spawn(async move {
-            if let Err(error) = one(&shared, &record).await {
-                let error = chain(&error);
-                tracing::error!(error, event = %record.id, "an event could not be decided");
-                if let Err(error) = put_off(&shared, &record, error).await {
-                    tracing::error!(error = chain(&error), "an event could not be put off");
-                }
-            }
+            attempt(&shared, &record).await;
             key
         });
     }
     Ok(())
+}
+
+/// Decides one event, or puts it off when that fails.
+pub(crate) async fn attempt(shared: &Arc<Shared>, record: &EventRecord) {
+    if let Err(error) = one(shared, record).await {
+        let error = chain(&error);
+        tracing::error!(error, event = %record.id, "an event could not be decided");
+        if let Err(error) = put_off(shared, record, error).await {
+            tracing::error!(error = chain(&error), "an event could not be put off");
+        }
+    }
 }
 
 /// Decides one event.

@@ -10,12 +10,12 @@
 pub mod accept;
 mod carry;
 mod decide;
-mod decider;
+pub(crate) mod decider;
 pub(crate) mod feed;
 pub(crate) mod hub;
 pub(crate) mod lead;
 pub(crate) mod poll;
-mod recover;
+pub(crate) mod recover;
 mod registry;
 pub(crate) mod rerun;
 pub(crate) mod runs;
@@ -36,10 +36,10 @@ pub use hub::NewRepo;
 pub use registry::{Connection, Registered, Registry, ServiceConfig, ServiceRepo};
 pub use rerun::{Configuration, Rerun, Which};
 
-use crate::HubError;
 use crate::events::RunEvent;
 use crate::ids::now;
 use crate::state::Shared;
+use crate::{HubError, collect, instance};
 use lead::Standing;
 
 /// The name under which every process of the service drives work: it outlives them.
@@ -115,13 +115,19 @@ async fn changed(shared: &Shared) -> Result<(), HubError> {
     Ok(())
 }
 
-/// Starts to lead: registers what is configured, reads back what is unfinished, and does what a service does by itself.
-pub(crate) async fn start(shared: &Arc<Shared>, stop: &CancellationToken) -> Result<(), HubError> {
+/// Gets ready to lead: ends what dead hubs left, registers what is configured, and reads back what is unfinished.
+pub(crate) async fn prepare(shared: &Arc<Shared>) -> Result<(), HubError> {
+    instance::take_over_the_dead(&shared.db, &shared.logs, &shared.dir).await?;
+    collect::expired(&shared.db, &shared.depot, now()).await?;
     if let Some(service) = &shared.service {
         registry::sync(&shared.db, &service.config(), now()).await?;
     }
     changed(shared).await?;
-    recover::recover(shared).await?;
+    recover::recover(shared).await
+}
+
+/// Starts what a service does by itself: deciding, schedules, statuses and looking at repositories.
+pub(crate) fn start(shared: &Arc<Shared>, stop: &CancellationToken) {
     for (name, task) in [
         ("decider", tokio::spawn(decider::run(Arc::clone(shared), stop.clone()))),
         ("schedules", tokio::spawn(schedule::run(Arc::clone(shared), stop.clone()))),
@@ -134,5 +140,4 @@ pub(crate) async fn start(shared: &Arc<Shared>, stop: &CancellationToken) -> Res
             }
         });
     }
-    Ok(())
 }

@@ -32,6 +32,9 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<(), HubError> {
     let mut conn = shared.db.read().await?;
     let open = conn.run_list_open(&shared.domain).await?;
     let mut submissions: Vec<EventId> = open.iter().map(|r| r.submission).collect();
+    // Its last run has ended, and what follows from that was not stored any more.
+    let unended = conn.submission_list_open(&shared.domain).await?;
+    submissions.extend(unended.iter().map(|s| s.id));
     submissions.sort_unstable();
     submissions.dedup();
     for id in &submissions {

@@ -7,11 +7,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::lead::{Lead, Standing};
+use crate::HubError;
 use crate::driver::{self, Poke};
 use crate::error::chain;
-use crate::ids::now;
 use crate::state::Shared;
-use crate::{HubError, collect, instance};
 
 /// What a process that leads holds.
 #[derive(Debug, Default)]
@@ -62,9 +61,8 @@ impl Seat {
         let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
         *lock(&self.held.lead) = Some(lead.clone());
         tokio::spawn(lead.keep(shared.db.clone(), stop.clone()));
-        instance::take_over_the_dead(&shared.db, &shared.logs, &shared.dir).await?;
-        collect::expired(&shared.db, &shared.depot, now()).await?;
-        super::start(&shared, &stop).await?;
+        super::prepare(&shared).await?;
+        super::start(&shared, &stop);
         self.drive();
         shared.standing.send_replace(Standing::Leads);
         Ok(())

@@ -163,6 +163,10 @@ pub(crate) async fn snapshot(
     neighbours: &Neighbours,
     event: &FleetEvent,
 ) -> Result<Snapshot, SourceError> {
+    #[cfg(test)]
+    if let Some(read) = crate::simulation::snapshot(source) {
+        return read;
+    }
     let work = tempfile::Builder::new()
         .prefix("source-")
         .tempdir_in(tmp)
