@@ -74,7 +74,7 @@ pub struct JobSpec {
     #[schema(value_type = serde_json::Value)]
     pub workflow_env: Env,
     /// The same as one expression.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default)]
     #[schema(value_type = serde_json::Value)]
     pub workflow_wholes: Wholes,
     /// Workflow level `defaults.run:`.

@@ -62,6 +62,10 @@ async fn lists_go_on_with_their_cursor_until_the_end_and_each_item_comes_once() 
         }
     }
     assert_eq!(seen, made);
+    // A run is there a moment before its job waits.
+    while place.owner.get("/api/v1/health").await["queue"]["queued"] != 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
     let queue = place.owner.get("/api/v1/queue?limit=3").await;
     let places: Vec<_> =
         queue["items"].as_array().unwrap().iter().map(|j| &j["position"]).collect();

@@ -96,7 +96,7 @@ async fn a_log_is_followed_from_its_first_byte_to_its_end_and_taken_up_again() {
     assert_eq!(reader.until("end", "").await.id, length.to_string());
     assert!(reader.next().await.is_none());
     assert_eq!(place.owner.status(Method::GET, &format!("{path}?offset=3")).await, 200);
-    assert_eq!(place.owner.status(Method::GET, &format!("{path}?offset=99999")).await, 400);
+    assert_eq!(place.owner.status(Method::GET, &format!("{path}?offset=99999")).await, 409);
 }
 
 #[tokio::test]

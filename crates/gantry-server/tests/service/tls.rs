@@ -22,6 +22,7 @@ fn certificate(dir: &Path, name: &str) {
             "-addext",
             "subjectAltName=DNS:localhost",
         ])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .args(["-keyout", "key.pem", "-out", "cert.pem"])
         .current_dir(dir)
         .output()

@@ -6,7 +6,7 @@ mod address;
 mod config;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,14 +82,16 @@ async fn serve(
         .map_err(|e| hub_failure("open the hub", &e))?;
     let hub = Arc::new(hub);
     let at = format!("{scheme}://{address}");
+    // Whoever reads that the hub serves may use the first token at once.
+    let leads = hub.leads();
+    let first = if leads { bootstrap(&hub).await? } else { None };
     let serving = Serving::start(&hub, listener, tls.clone()).await?;
     out::line(&format!(
         "gantry serves {} at {at}",
         files::count(repos, "repository", "repositories")
     ))?;
-    if hub.leads() {
-        first_token(&hub, &at).await?;
-    } else {
+    tell_first_token(first.as_deref(), &at)?;
+    if !leads {
         out::line(
             "another hub leads: this one answers beside it, and takes over when that one falls silent",
         )?;
@@ -110,10 +112,13 @@ async fn serve(
     Ok(Exit::Green)
 }
 
-/// Makes the first token of a new service, and says where it is.
-async fn first_token(hub: &Hub, at: &str) -> Result<(), Failure> {
-    let first = hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))?;
-    let Some(path) = first else { return Ok(()) };
+/// Makes the first token of a new service; answers the file that it is in.
+async fn bootstrap(hub: &Hub) -> Result<Option<PathBuf>, Failure> {
+    hub.bootstrap_token().await.map_err(|e| hub_failure("make the first token", &e))
+}
+
+fn tell_first_token(file: Option<&Path>, at: &str) -> Result<(), Failure> {
+    let Some(path) = file else { return Ok(()) };
     out::line(&format!(
         "the first token is in `{0}`: paste it to sign in, or `gantry login {at} < {0}`",
         path.display()
@@ -125,8 +130,10 @@ async fn succeed(hub: Arc<Hub>, at: String) {
     if !hub.until_leading().await {
         return;
     }
-    let told = match out::line("this hub leads now") {
-        Ok(()) => first_token(&hub, &at).await,
+    let told = match bootstrap(&hub).await {
+        Ok(first) => {
+            out::line("this hub leads now").and_then(|()| tell_first_token(first.as_deref(), &at))
+        }
         Err(failure) => Err(failure),
     };
     if let Err(failure) = told {

@@ -72,9 +72,10 @@ const REFUSED: &[Refused] = &[
     (
         503,
         "Busy",
-        "The hub is too busy, or the answer took too long.",
-        &[code::HUB_BUSY, code::HUB_DEADLINE],
+        "The hub is too busy, the answer took too long, or no hub leads at the moment.",
+        &[code::HUB_BUSY, code::HUB_DEADLINE, code::HUB_NO_LEADER],
     ),
+    (507, "DiskFull", "The hub's disk is full.", &[code::HUB_DISK_FULL]),
 ];
 
 /// The refusals as shared answers.
