@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{self, Host};
 use crate::link::{HttpLink, chain};
+use crate::spool::{self, Spool};
 use crate::stop::{Stop, Why};
 
 /// Longest time that the hub may hold a poll, in milliseconds.
@@ -53,6 +54,10 @@ pub struct Options {
     pub process_path: String,
     /// What the store of images may keep.
     pub images: ImageLimits,
+    /// Whether ends of attempts are kept on disk until the hub has them.
+    pub spool: bool,
+    /// How long attempts may go on after the runner was asked to end.
+    pub drain: Duration,
 }
 
 /// Why a runner ended by itself.
@@ -112,8 +117,8 @@ async fn collect_images(store: ImageStore, limits: ImageLimits) {
     }
 }
 
-/// Runs until `shutdown`. Running attempts are then ended: softly, and by force when `shutdown_now`
-/// is asked too.
+/// Runs until `shutdown`. Running attempts then have the time of [`Options::drain`] to end by themselves, are
+/// ended softly after that, and by force when `shutdown_now` is asked too.
 ///
 /// # Errors
 /// When the runner cannot begin at all; a hub that is away is waited for.
@@ -133,13 +138,20 @@ pub async fn run(
         state_dir: options.state_dir.clone(),
         process_path: options.process_path.clone(),
         ready: Arc::default(),
+        spool: None,
     };
+    let left = options
+        .spool
+        .then(|| tokio::spawn(spool::deliver(options.state_dir.clone(), options.hub.clone())));
     let mut agent = Agent { options, host, running: JoinSet::new(), leases: IndexMap::new() };
     let result = agent.serve(&shutdown).await;
     // What is made for jobs to come goes while the last ones end.
     let ready = Arc::clone(&agent.host.ready);
     tokio::join!(ready.close(), agent.end(&shutdown_now));
     collector.abort();
+    if let Some(left) = left {
+        left.abort();
+    }
     result
 }
 
@@ -150,7 +162,10 @@ impl Agent {
                 () = shutdown.cancelled() => return Ok(()),
                 registered = self.register() => registered?,
             };
-            let (client, runner) = registered;
+            let (client, runner, token) = registered;
+            let spool = self.options.spool;
+            self.host.spool =
+                spool.then(|| Spool::new(&self.options.state_dir, &self.options.hub, &token));
             tracing::info!(%runner, hub = %self.options.hub, "registered");
             if self.take_leases(&client, runner, shutdown).await {
                 return Ok(());
@@ -160,7 +175,7 @@ impl Agent {
     }
 
     /// Registers, waiting for a hub that is away.
-    async fn register(&self) -> Result<(Client, RunnerId), AgentError> {
+    async fn register(&self) -> Result<(Client, RunnerId, String), AgentError> {
         let hub = &self.options.hub;
         let refused = |source| AgentError::Register { hub: hub.clone(), source };
         let client = Client::new(hub, &self.options.token).map_err(refused)?;
@@ -177,7 +192,10 @@ impl Agent {
         let mut pause = PAUSE_MS.0;
         loop {
             match client.register(&request).await {
-                Ok(answer) => return Ok((client.with_token(&answer.token), answer.runner)),
+                Ok(answer) => {
+                    let own = client.with_token(&answer.token);
+                    return Ok((own, answer.runner, answer.token));
+                }
                 Err(error) if error.is_transient() => {
                     tracing::warn!(error = %chain(&error), "the hub cannot be reached");
                     wait(&mut pause).await;
@@ -285,8 +303,26 @@ impl Agent {
         })
     }
 
-    /// Ends what runs: asks, waits, and forces when told to.
+    /// Lets what runs go on, for a while and until told to end now.
+    async fn drain(&mut self, now: &CancellationToken) {
+        let jobs = self.running.len();
+        if jobs == 0 || self.options.drain.is_zero() {
+            return;
+        }
+        let seconds = self.options.drain.as_secs();
+        tracing::info!(jobs, seconds, "taking nothing new; the jobs that run may end");
+        tokio::select! {
+            () = async { while self.running.join_next().await.is_some() {} } => {}
+            () = now.cancelled() => {}
+            () = tokio::time::sleep(self.options.drain) => {
+                tracing::warn!("the time for draining is over; the jobs that run are ended");
+            }
+        }
+    }
+
+    /// Ends what runs: lets it go on, asks, waits, and forces when told to.
     async fn end(&mut self, now: &CancellationToken) {
+        self.drain(now).await;
         for (stop, _) in self.leases.values() {
             stop.ask(Why::Shutdown);
         }

@@ -22,6 +22,7 @@ pub mod matcher;
 pub mod output;
 pub mod paths;
 pub mod shell;
+pub mod spool;
 pub mod step;
 pub mod stop;
 pub mod workflow_command;

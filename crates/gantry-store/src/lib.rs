@@ -56,6 +56,8 @@ use writer::Writer;
 const READERS: u32 = 4;
 /// Connections beside those on PostgreSQL: of the writer, and for listening to other processes.
 const OWN: u32 = 2;
+/// Longest wait for a server that is only looked at.
+const LOOK: Duration = Duration::from_secs(5);
 /// Longest wait for another process's write on SQLite.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -136,7 +138,11 @@ impl Db {
     /// # Errors
     /// The URL is none, the server refuses, or its schema is newer than this program.
     pub async fn postgres_facts(url: &str) -> Result<Facts, StoreError> {
-        let pool = PgPoolOptions::new().max_connections(1).connect_with(options(url)?).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(LOOK)
+            .connect_with(options(url)?)
+            .await?;
         let row = sqlx::query(FACTS_PG).fetch_one(&pool).await?;
         if row.try_get::<bool, _>("has_schema")? {
             schema::check_known(&mut Conn::Pg(pool.acquire().await?)).await?;

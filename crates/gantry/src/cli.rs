@@ -441,11 +441,20 @@ pub struct VersionArgs {
 ///
 /// The hub's registration token comes from `GANTRY_RUNNER_TOKEN` or, when that is not set, from the
 /// first line of standard input; never from the command line.
+///
+/// Jobs go on while the hub is away. What ends meanwhile waits on disk, below the data directory, and is sent when the
+/// hub is back, by this process or the next one with the same data directory and URL.
+///
+/// The first SIGTERM or SIGINT drains: nothing new is taken, and the jobs that run may end. The second ends at once.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   GANTRY_RUNNER_TOKEN=… gantry runner --hub http://127.0.0.1:4711 --jobs 4
-  gantry runner --hub http://127.0.0.1:4711 < token")]
+  gantry runner --hub http://127.0.0.1:4711 < token
+  gantry runner --hub https://hub.example.org --drain-timeout 600 < token
+
+Exit codes: 0 stopped when asked to, 2 usage or bad input, 4 the hub refuses the runner or it cannot
+begin.")]
 pub struct RunnerArgs {
     /// URL of the hub.
     #[arg(long, value_name = "URL")]
@@ -468,6 +477,9 @@ pub struct RunnerArgs {
     /// GiB that images may take; beyond it the least recently used are removed.
     #[arg(long, value_name = "N", default_value_t = 50, env = "GANTRY_IMAGES_GIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub images_gib: u32,
+    /// Seconds that running jobs may go on after the first SIGTERM or SIGINT; 0 ends them at once, softly.
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "GANTRY_DRAIN_TIMEOUT", value_parser = clap::value_parser!(u32).range(0..=604_800))]
+    pub drain_timeout: u32,
     /// Accept leases that ask for no isolation.
     #[arg(long)]
     pub allow_process_isolation: bool,

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod away;
 mod disks;
 mod faults;
 mod hub;

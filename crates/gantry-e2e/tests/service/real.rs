@@ -1,5 +1,5 @@
 //! `kill -9` of real runners and of the processes that hold their sandboxes: their jobs are faults of the
-//! infrastructure and run again, and nothing of them is left.
+//! infrastructure and run again.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use gantry_e2e::forge::Forge;
-use gantry_e2e::leftovers;
 use gantry_e2e::processes::{self, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -108,6 +107,7 @@ async fn story(seed: u64, rounds: u64) -> anyhow::Result<()> {
             let id = format!("d{round}-{n}");
             ensure!(hub.deliver(&id, "acme/app", &sha).await, "`{id}` is not taken");
         }
+        counting(&hub).await?;
         // At most two deaths in a round: no job can be lost more often than it is tried.
         tokio::task::block_in_place(|| runners[0].strike(Role::Helper, &mut random))?;
         tokio::time::sleep(Duration::from_millis(random.below(400))).await;
@@ -122,11 +122,33 @@ async fn story(seed: u64, rounds: u64) -> anyhow::Result<()> {
         let pid = Pid::from_raw(runner.process.id().cast_signed());
         kill(pid, Signal::SIGTERM)?;
         runner.process.wait()?;
-        let left = leftovers::after(runner.dir.path(), &BTreeSet::new(), PATIENCE)?;
-        ensure!(left.is_empty(), "left of `{}`: {left:#?}", runner.name);
     }
     hub.kill();
     Ok(())
+}
+
+/// Waits until every runner has a job that counts: their sandboxes have been tried out.
+async fn counting(hub: &Hub) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let mut names = BTreeSet::new();
+        for run in hub.all("/runs").await? {
+            let run = hub.get(&format!("/runs/{}", run["id"].as_str().context("no id")?)).await?;
+            let jobs = run["jobs"].as_array().into_iter().flatten();
+            for attempt in jobs.filter_map(|j| j["attempts"].as_array()).flatten() {
+                let id = attempt["id"].as_str().unwrap_or_default();
+                let path = hub.data().join("logs").join(format!("{id}.ndjson"));
+                if std::fs::read_to_string(path).is_ok_and(|t| t.contains("\"text\":\"line 1\"")) {
+                    names.extend(attempt["runner"]["name"].as_str().map(str::to_owned));
+                }
+            }
+        }
+        if names.len() == 2 {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < PATIENCE, "only {names:?} count");
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Every job went well once, what went wrong before was nobody's fault, and each line is there once. Answers the

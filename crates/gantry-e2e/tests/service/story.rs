@@ -11,7 +11,7 @@ const WORKFLOW: &str = "on: push\njobs:\n  here:\n    runs-on: ubuntu-latest\n  
 const FAR: &str =
     "on: push\njobs:\n  far:\n    runs-on: far-away\n    steps:\n      - run: echo from afar\n";
 
-fn hub_file(forge: &Forge) -> String {
+pub(super) fn hub_file(forge: &Forge) -> String {
     format!("org: acme\nrepos:\n  app: {{ source: {{ git: '{}/acme/app' }} }}\n", forge.url())
 }
 
@@ -42,7 +42,7 @@ async fn a_push_leads_to_a_sandboxed_run() {
 }
 
 /// A process that ends with the value, however the test ends.
-struct Ended(std::process::Child);
+pub(super) struct Ended(pub std::process::Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {

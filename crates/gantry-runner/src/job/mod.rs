@@ -27,6 +27,7 @@ use crate::board::{self, Board};
 use crate::failure::Failure;
 use crate::link::{HubLink, LinkError};
 use crate::log::{JobLog, now, ship};
+use crate::spool::{Entry, Spool};
 use crate::stop::{CANCEL_GRACE_MS, Stop, Why};
 
 pub use keep::KeptSession;
@@ -49,6 +50,8 @@ pub struct Host {
     pub process_path: String,
     /// Sandboxes made ahead of their jobs.
     pub ready: Arc<Stock>,
+    /// Where ends are kept until the hub has them; `None` is in memory only.
+    pub spool: Option<Spool>,
 }
 
 /// What an attempt leaves behind.
@@ -67,13 +70,14 @@ pub async fn run(lease: Lease, host: &Host, link: &dyn HubLink, stop: &Stop) -> 
     let started_at = now();
     let secrets = lease.spec.secrets.iter().filter(|(name, _)| *name != STEP_DEBUG);
     let redactor = Redactor::with(secrets.map(|(_, s)| s.0.as_str()));
-    let log = match JobLog::create(&host.state_dir, redactor) {
-        Ok(log) => log,
+    let (log, entry) = match open_log(&lease, host, started_at, redactor) {
+        Ok(opened) => opened,
         Err(error) => {
             let dir = host.state_dir.display();
             let verdict = Failure::infra(format!("no log file can be made in `{dir}`: {error}")).0;
             let request = request(&lease, host, started_at, failed(verdict), &Board::default(), 0);
-            return complete(link, request, stop, None).await;
+            complete(link, &request, stop, None).await;
+            return request.verdict;
         }
     };
     let board = Board::default();
@@ -103,18 +107,57 @@ pub async fn run(lease: Lease, host: &Host, link: &dyn HubLink, stop: &Stop) -> 
         let worked = async {
             let result = steps::execute(facts, host, filled.as_ref().err()).await;
             let bytes = log.close();
-            (result, bytes)
+            let request = request(&lease, host, started_at, result, &board, bytes);
+            // The hub may be away and the log wait for it: the end is on the disk before.
+            if let Some(entry) = &entry {
+                keep_end(Arc::clone(entry), &log, &request).await;
+            }
+            request
         };
-        let ((result, bytes), whole) = tokio::join!(worked, shipped);
+        let (mut request, whole) = tokio::join!(worked, shipped);
         done.cancel();
-        // A log that broke is not promised to the hub.
-        (result, if whole { bytes } else { 0 })
+        if !whole {
+            // A log that broke is not promised to the hub.
+            request.log_bytes = 0;
+        }
+        request
     };
     let reports = board::report(&board, link, lease.epoch, started_at, stop, &done);
     let clock = watch_time(stop, lease.spec.timeout_ms, &done);
-    let ((result, bytes), (), ()) = tokio::join!(work, reports, clock);
-    let request = request(&lease, host, started_at, result, &board, bytes);
-    complete(link, request, stop, Some(&log)).await
+    let (request, (), ()) = tokio::join!(work, reports, clock);
+    let settled = complete(link, &request, stop, Some(&log)).await;
+    match entry {
+        Some(entry) if settled => entry.remove(),
+        Some(_) => tracing::warn!(lease = %lease.lease, "the end waits on disk for the next start"),
+        None => {}
+    }
+    request.verdict
+}
+
+/// The log of an attempt, in the spool where there is one.
+fn open_log(
+    lease: &Lease,
+    host: &Host,
+    started_at: Timestamp,
+    redactor: Redactor,
+) -> std::io::Result<(JobLog, Option<Arc<Entry>>)> {
+    let Some(spool) = &host.spool else {
+        return Ok((JobLog::create(&host.state_dir, redactor)?, None));
+    };
+    let lost = Failure::infra("the runner's process ended while the job ran").0;
+    let lost = request(lease, host, started_at, failed(lost), &Board::default(), 0);
+    let (entry, file) = spool.begin(lease.lease, &lost)?;
+    Ok((JobLog::in_file(file, redactor)?, Some(Arc::new(entry))))
+}
+
+/// Writes the end of an attempt down before it is sent. Where that fails it is in memory only.
+async fn keep_end(entry: Arc<Entry>, log: &JobLog, end: &CompleteRequest) {
+    log.flush();
+    let end = end.clone();
+    let kept = tokio::task::spawn_blocking(move || entry.end(&end)).await;
+    if let Err(error) = kept.map_err(std::io::Error::other).flatten() {
+        tracing::error!(%error, "the end of an attempt is not kept on disk");
+    }
 }
 
 /// Asks for the end when the job's time is over, and forces it when the grace time is.
@@ -178,25 +221,25 @@ fn request(
     }
 }
 
-/// Reports the end until the hub takes it. A hub that lost log bytes gets them again.
+/// Reports the end until the hub takes it. A hub that lost log bytes gets them again. Says whether this is
+/// settled: the hub has the end, or will never take it.
 async fn complete(
     link: &dyn HubLink,
-    request: CompleteRequest,
+    request: &CompleteRequest,
     stop: &Stop,
     log: Option<&JobLog>,
-) -> Verdict {
-    let verdict = request.verdict.clone();
+) -> bool {
     let mut pause = 100;
     let mut again = 0;
     loop {
         if matches!(stop.why(), Some(Why::Lost(_))) {
-            return verdict;
+            return true;
         }
         match link.complete(request.clone()).await {
-            Ok(()) => return verdict,
+            Ok(()) => return true,
             Err(LinkError::Unreachable(_)) => {
                 if !stop.pause(pause).await {
-                    return verdict;
+                    return false;
                 }
                 pause = (pause * 2).min(MAX_PAUSE_MS);
             }
@@ -208,7 +251,7 @@ async fn complete(
             }
             Err(error) => {
                 tracing::warn!(%error, "the hub did not take the end of an attempt");
-                return verdict;
+                return true;
             }
         }
     }

@@ -53,7 +53,14 @@ impl JobLog {
     /// # Errors
     /// When the file cannot be made.
     pub fn create(dir: &Path, redactor: Redactor) -> std::io::Result<Self> {
-        let file = tempfile::tempfile_in(dir)?;
+        Self::in_file(tempfile::tempfile_in(dir)?, redactor)
+    }
+
+    /// A log in a file that is empty and open for reading and writing.
+    ///
+    /// # Errors
+    /// When the file cannot be used twice.
+    pub fn in_file(file: File, redactor: Redactor) -> std::io::Result<Self> {
         let reader = file.try_clone()?;
         let state = State {
             file: BufWriter::with_capacity(256 * 1024, file),
@@ -70,6 +77,14 @@ impl JobLog {
             changed: Notify::new(),
             ended: CancellationToken::new(),
         })
+    }
+
+    /// Brings what was written into the file, for those who read it after this process.
+    pub fn flush(&self) {
+        let mut state = self.state();
+        if let Err(error) = state.file.flush() {
+            state.fail(error.to_string());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -206,6 +206,7 @@ impl Fixture {
             state_dir: state_dir.clone(),
             process_path: std::env::var("PATH").unwrap_or_default(),
             ready: std::sync::Arc::default(),
+            spool: None,
         };
         {
             let mut state = self.hub.state();

@@ -53,6 +53,12 @@ async fn serve(args: RunnerArgs, token: String, data: &std::path::Path) -> Done 
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get() as u32));
     let isolation = if args.allow_process_isolation { "process" } else { "container" };
+    // A hub that started this runner ends its jobs itself, and does not come back for what was left.
+    let (spool, drain) = if args.exit_with_stdin {
+        (false, Duration::ZERO)
+    } else {
+        (true, Duration::from_secs(u64::from(args.drain_timeout)))
+    };
     let options = agent::Options {
         hub: args.hub.clone(),
         token,
@@ -67,6 +73,8 @@ async fn serve(args: RunnerArgs, token: String, data: &std::path::Path) -> Done 
             unused_for: Duration::from_secs(u64::from(args.images_days) * DAY_SECONDS),
             max_bytes: u64::from(args.images_gib) << 30,
         },
+        spool,
+        drain,
     };
     let ended = tokio::select! {
         ended = agent::run(options, soft, hard) => ended,
@@ -130,7 +138,7 @@ fn capacity(overcommit: bool) -> Resources {
     }
 }
 
-/// The first interrupt or termination asks softly, the second by force.
+/// The first interrupt or termination drains, the second ends by force.
 fn stop_on_signal(
     soft: CancellationToken,
     hard: CancellationToken,
