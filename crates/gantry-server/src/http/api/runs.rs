@@ -57,7 +57,7 @@ pub(super) struct Filter {
     #[param(max_length = 512)]
     workflow: Option<String>,
     /// The event that led to them.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^evt_[0-9a-f]{32}$")]
     event_id: Option<EventId>,
     /// Text in name, message, commit or repository.
     #[param(max_length = 512)]

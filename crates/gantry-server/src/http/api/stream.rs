@@ -44,7 +44,7 @@ pub(super) struct Follow {
     #[param(max_length = 1)]
     queue: Option<String>,
     /// One run with its jobs, steps and the lengths of its logs.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^run_[0-9a-f]{32}$")]
     run: Option<RunId>,
     /// `owner/name`: one repository.
     #[param(max_length = 512)]

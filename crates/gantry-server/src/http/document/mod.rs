@@ -35,6 +35,7 @@ pub fn document() -> Value {
     }
     document["components"]["schemas"]["Problem"] = refusals::problem();
     required::complete(&mut document);
+    unsigned(&mut document["components"]["schemas"]);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -55,6 +56,23 @@ fn merge(into: &mut Value, from: &Value) {
             }
             None => into[name] = value.clone(),
         }
+    }
+}
+
+/// Numbers of 32 bits that are never negative: OpenAPI has no format for them, and that of signed ones ends in the middle.
+fn unsigned(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            let is_one = map.get("format") == Some(&json!("int32"))
+                && map.get("minimum").is_some_and(|m| *m == json!(0));
+            if is_one {
+                map.shift_remove("format");
+                map.entry("maximum").or_insert_with(|| u32::MAX.into());
+            }
+            map.values_mut().for_each(unsigned);
+        }
+        Value::Array(list) => list.iter_mut().for_each(unsigned),
+        _ => {}
     }
 }
 
