@@ -117,10 +117,12 @@ impl Git {
             },
             _ => SourceError::NoGit(e),
         })?;
-        if output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        // A checkout that could not write a file says so and ends well all the same.
+        let is_whole = !said.lines().any(|l| l.starts_with(UNWRITTEN));
+        if output.status.success() && is_whole {
             return Ok(output.stdout);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
         let lines: Vec<&str> = said.lines().filter(|l| !l.trim().is_empty()).collect();
         let last = lines[lines.len().saturating_sub(3)..].join("; ");
         Err(SourceError::Git { what: what.to_owned(), said: last, remote })
@@ -137,6 +139,9 @@ impl Git {
         Ok(String::from_utf8_lossy(&out).trim().to_owned())
     }
 }
+
+/// How Git says that it could not write a file, mostly because the disk is full.
+const UNWRITTEN: &str = "error: unable to write file";
 
 /// What of a repository is wanted.
 #[derive(Debug, Clone, Copy, Default)]

@@ -118,6 +118,16 @@ pub enum SourceError {
     Depot(#[from] gantry_depot::DepotError),
 }
 
+/// How Git says that it could not write something of its own.
+const UNWRITTEN: [&str; 6] = [
+    "No space left on device",
+    "unable to write",
+    "couldn't write",
+    "could not write",
+    "cannot write",
+    "failed to write",
+];
+
 impl SourceError {
     pub(crate) fn read(path: &Path, source: std::io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
@@ -126,6 +136,18 @@ impl SourceError {
     /// Whether a service outside is at fault.
     pub fn is_upstream(&self) -> bool {
         matches!(self, Self::Git { remote: true, .. })
+    }
+
+    /// Whether the same may go well later: a service outside is at fault, or this machine has no room at the moment.
+    pub fn may_pass(&self) -> bool {
+        // Git seldom says why it could not write.
+        let is_full = |said: &str| UNWRITTEN.iter().any(|words| said.contains(words));
+        match self {
+            Self::Git { said, .. } => self.is_upstream() || is_full(said),
+            Self::Read { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            Self::Depot(error) => error.is_disk_full(),
+            _ => false,
+        }
     }
 
     /// The whole chain in one line, for a verdict.

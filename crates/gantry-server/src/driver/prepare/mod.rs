@@ -112,10 +112,10 @@ pub(crate) async fn prepare(
     store::store(shared, &base, &selected, plans, &known, origin).await
 }
 
-/// Why an event has to wait: the place that its source comes from does not answer.
+/// Why an event has to wait: the place that its source comes from does not answer, or the hub's disk is full.
 fn unreachable(snapshots: &[Result<Snapshot, Unread>], origin: Origin) -> Option<String> {
     let away = |s: &Result<Snapshot, Unread>| match s {
-        Err(Unread::Source(error)) if error.is_upstream() => Some(error.explain()),
+        Err(Unread::Source(error)) if error.may_pass() => Some(error.explain()),
         _ => None,
     };
     snapshots.iter().find_map(away).filter(|_| origin == Origin::Event { may_wait: true })
